@@ -1,0 +1,67 @@
+"""One tree of errors. Each message says what was expected, what came, and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class RuleforgeError(Exception):
+    """Base of everything that ruleforge raises on purpose; its text is a sentence for the user."""
+
+
+class InputError(RuleforgeError):
+    """What was given cannot be used: a rule, a specification, a name, a file. Nothing was changed by it.
+
+    `pointer` is a JSON pointer (RFC 6901) to the refused part where there is one, else "".
+    """
+
+    def __init__(self, message: str, *, pointer: str = "") -> None:
+        super().__init__(message)
+        self.pointer = pointer
+
+
+class RuleSyntaxError(InputError):
+    """The text of a rule is refused. `position` is the offset of the first refused character."""
+
+    def __init__(self, message: str, *, text: str, position: int, pointer: str = "/rule") -> None:
+        line_start = text.rfind("\n", 0, position) + 1
+        line_end = text.find("\n", position)
+        line = text[line_start : line_end if line_end >= 0 else len(text)]
+        # A window around the place, so that a rule of thousands of characters does not flood the terminal.
+        window_start = max(0, position - line_start - 40)
+        shown = line[window_start : window_start + 80]
+        caret = " " * (position - line_start - window_start) + "^"
+        super().__init__(f"{message}\n  {shown}\n  {caret}" if text.strip() else message, pointer=pointer)
+        self.reason = message
+        self.position = position
+
+
+class SpecificationError(InputError):
+    """One or more fields of a job specification are refused: `errors` holds (JSON pointer, sentence) pairs."""
+
+    def __init__(self, errors: list[tuple[str, str]]) -> None:
+        lines = [f"{pointer.strip('/').replace('/', '.')}: {message}" if pointer else message for pointer, message in errors]
+        super().__init__("\n".join(lines), pointer=errors[0][0])
+        self.errors = errors
+
+
+class StoreError(InputError):
+    """The record cannot be opened or used as it is."""
+
+
+class EvaluationError(RuleforgeError):
+    """A simulation could not be run; unlike a bad score, this is a fault of the family or the machine."""
+
+
+class JobStopped(RuleforgeError):
+    """Scoring was cut short on request; the generation in flight is dropped."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """A sentence for a name that is not known, with the nearest one that is."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    listed = ", ".join(names) if names else "none"
+    guess = f" Did you mean {near[0]!r}?" if near else ""
+    return f"unknown {kind} {name!r}: expected one of {listed}.{guess}"

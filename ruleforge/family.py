@@ -1,0 +1,255 @@
+"""What a task family is: the seam between rules and the learning problems that score them."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import importlib.metadata
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ruleforge.errors import InputError, SpecificationError, unknown_name
+from ruleforge.language.identity import KnownRule
+from ruleforge.language.rule import Rule
+from ruleforge.language.signals import Slot
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Split = Literal["training", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("training", "validation", "test")
+ENTRY_POINTS = "ruleforge.tasks"
+
+
+class Outcome(enum.StrEnum):
+    """Why a score is what it is."""
+
+    ok = "ok"
+    non_finite = "non_finite"
+    rejected_at_hurdle = "rejected_at_hurdle"
+    timed_out = "timed_out"
+    failed = "failed"
+
+    @property
+    def meaning(self) -> str:
+        """The outcome as a sentence."""
+        return {
+            Outcome.ok: "the rule was simulated to the end",
+            Outcome.non_finite: "the rule, or what it drives, became infinite or not a number",
+            Outcome.rejected_at_hurdle: "the rule fell behind on the first instances and was not simulated on the rest",
+            Outcome.timed_out: "the simulation did not end within its time",
+            Outcome.failed: "the simulation could not be run",
+        }[self]
+
+
+def parameter(default: Any, *, unit: str, meaning: str, source: str, **limits: Any) -> Any:
+    """A field of a family's Parameters: default, unit ("1" if dimensionless), meaning, source, and pydantic's limits."""
+    return Field(default, description=meaning, json_schema_extra={"unit": unit, "source": source}, **limits)
+
+
+class FamilyParameters(BaseModel):
+    """Base of every family's parameters: immutable, unknown names refused, finite numbers only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class InstanceKey:
+    """What a worker is sent to build one instance: source ("sampled" or "published"), split, seed and index."""
+
+    source: str
+    split: Split
+    seed: int
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.source}/{self.split}/{self.seed}/{self.index}"
+
+    def seed_sequence(self) -> np.random.SeedSequence:
+        """The randomness of the instance; streams of different splits, seeds and indices never meet."""
+        return np.random.SeedSequence(self.seed, spawn_key=(SPLITS.index(self.split), self.index))
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of a batch of rules on one instance.
+
+    fitness: (n_rules,) float64, larger is better, −∞ where the outcome is not ok; outcome: one per rule;
+    metrics: further numbers by name, each (n_rules,) float64.
+    """
+
+    fitness: NDArray[np.float64]
+    outcome: tuple[Outcome, ...]
+    metrics: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One recorded array of a trace with its unit and meaning."""
+
+    values: NDArray[np.float64]
+    unit: str
+    meaning: str
+
+
+# A trace: what happened inside one simulation, by name, for pictures.
+Trace = Mapping[str, Quantity]
+
+
+@dataclass(frozen=True)
+class SearchDefaults:
+    """What a job assumes for this family unless it says otherwise.
+
+    operators, constants: the grammar; target: the training fitness at which a search has succeeded;
+    training, validation: numbers of instances.
+    """
+
+    operators: tuple[str, ...]
+    constants: tuple[float, ...]
+    target: float | None
+    training: int
+    validation: int
+
+
+class TaskFamily(ABC):
+    """A distribution of learning problems, bound to validated parameters.
+
+    Contract (`ruleforge.conformance` checks it): `build` depends on nothing but parameters and key; `evaluate` gives a
+    rule the same bits whatever else is in its batch and in whichever thread it runs; a rule that leaves the finite
+    numbers gets fitness −∞ and outcome non_finite and never raises. `name` and `version` are part of every score's key:
+    raise `version` when scores change their meaning.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    title: ClassVar[str]
+    citation: ClassVar[str]
+    fitness_meaning: ClassVar[str]
+    Parameters: ClassVar[type[FamilyParameters]]
+    slots: ClassVar[tuple[Slot, ...]]
+    search_defaults: ClassVar[SearchDefaults]
+    # (name, text, citation, published fitness or None); read through `known_rules`.
+    literature: ClassVar[tuple[tuple[str, str, str, float | None], ...]] = ()
+
+    def __init__(self, parameters: FamilyParameters | Mapping[str, Any] | None = None) -> None:
+        if isinstance(parameters, self.Parameters):
+            self.parameters: Any = parameters
+        else:
+            self.parameters = validated_parameters(type(self), parameters or {})
+
+    @classmethod
+    def known_rules(cls) -> Mapping[str, KnownRule]:
+        """The rules of the literature by name, each with a citation."""
+        return _known_rules(cls)
+
+    @functools.cached_property
+    def parameters_digest(self) -> str:
+        """16 hexadecimal digits over name, version and parameters: part of every score's key."""
+        payload = json.dumps([self.name, self.version, self.parameters.model_dump(mode="json")], sort_keys=True)
+        return blake2b(payload.encode(), digest_size=8).hexdigest()
+
+    def keys(self, split: Split, n: int, seed: int, source: str = "sampled") -> list[InstanceKey]:
+        """Keys of the first n instances of a split. Small, serialisable, disjoint between splits."""
+        if source != "sampled":
+            raise InputError(f"{self.name} has no instances from {source!r}: expected 'sampled'", pointer="/instances/source")
+        return [InstanceKey(source, split, seed, index) for index in range(n)]
+
+    @abstractmethod
+    def build(self, key: InstanceKey) -> Any:
+        """The instance of a key: an object of plain arrays."""
+
+    @abstractmethod
+    def evaluate(self, rules: Sequence[Rule], instance: Any, *, give_up_below: float | None = None) -> Scores:
+        """Score a batch of rules on one instance.
+
+        give_up_below: a fitness under which the exact value does not matter; a family that can tell early may stop
+        such a rule with outcome rejected_at_hurdle.
+        """
+
+    @abstractmethod
+    def trace(self, rule: Rule, instance: Any) -> Trace:
+        """Simulate one rule and record what happens, for pictures."""
+
+    def aggregate(self, fitness: NDArray[np.float64]) -> float:
+        """One fitness from those of all instances, (n_instances,) float64: the mean, unless a family says otherwise."""
+        return float(np.mean(fitness))
+
+    def draw(self, rule: Rule, traces: Sequence[Trace], figure: Figure) -> None:
+        """Draw what a rule does into a matplotlib figure, from its traces on several instances."""
+        raise InputError(f"{self.name} has no picture of its rules")
+
+
+@functools.cache
+def _known_rules(family: type[TaskFamily]) -> Mapping[str, KnownRule]:
+    return {
+        name: KnownRule(name, Rule.parse(text, family), citation, published)
+        for name, text, citation, published in family.literature
+    }
+
+
+def validated_parameters(family: type[TaskFamily], given: Mapping[str, Any]) -> Any:
+    """The family's parameters with `given` over the defaults. Raises SpecificationError with a pointer to each fault."""
+    try:
+        return family.Parameters.model_validate(dict(given))
+    except ValidationError as error:
+        raise SpecificationError(explain(error, family.Parameters, "/parameters")) from None
+
+
+def explain(error: ValidationError, model: type[BaseModel], root: str = "") -> list[tuple[str, str]]:
+    """Pydantic's findings as (JSON pointer, sentence), with the nearest name for an unknown one."""
+    found = []
+    for item in error.errors(include_url=False, include_context=True):
+        path = [str(part) for part in item["loc"]]
+        pointer = root + "".join(f"/{part}" for part in path)
+        if item["type"] == "extra_forbidden":
+            message = unknown_name("parameter" if root == "/parameters" else "key", path[-1], _fields(model, path[:-1]))
+        else:
+            reason = item["msg"].removeprefix("Value error, ")
+            came = "" if item["type"] == "missing" else f", and {item['input']!r} came"
+            message = f"{reason[:1].lower()}{reason[1:]}{came}"
+        found.append((pointer, message))
+    return found
+
+
+def _fields(model: type[BaseModel], path: Sequence[str]) -> list[str]:
+    for part in path:
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        model = annotation
+    return list(model.model_fields)
+
+
+@functools.cache
+def _entry_points() -> Mapping[str, importlib.metadata.EntryPoint]:
+    return {entry.name: entry for entry in importlib.metadata.entry_points(group=ENTRY_POINTS)}
+
+
+def family_names() -> list[str]:
+    """The names of all installed task families, sorted."""
+    return sorted(_entry_points())
+
+
+@functools.cache
+def family_class(name: str) -> type[TaskFamily]:
+    """The task family of that name, from the entry points of group `ruleforge.tasks`. Raises InputError if unknown."""
+    entry = _entry_points().get(name)
+    if entry is None:
+        raise InputError(unknown_name("task", name, family_names()), pointer="/task")
+    family = entry.load()
+    if not (isinstance(family, type) and issubclass(family, TaskFamily)):
+        raise InputError(f"the entry point {name!r} of {ENTRY_POINTS} names {entry.value}, which is not a TaskFamily")
+    return family
+
+
+def family(name: str, parameters: Mapping[str, Any] | None = None) -> TaskFamily:
+    """The task family of that name, bound to parameters. Raises InputError for an unknown name or bad parameters."""
+    return family_class(name)(parameters)

@@ -1,0 +1,1 @@
+"""Rules as register programs, and the compiled interpreter that families build their kernels around."""

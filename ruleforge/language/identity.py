@@ -1,0 +1,123 @@
+"""Which rules are the same: behaviour on a family's probe inputs, and the known rules that a rule matches."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleforge.language.primitives import Primitive, apply
+from ruleforge.language.rule import Rule
+from ruleforge.language.signals import Slot, probe_inputs
+from ruleforge.language.tokens import Token, Tokens, fold
+
+SIGNIFICANT_DIGITS = 10
+# Below this an output counts as zero: what is left of a cancellation such as R·E − E at R = 1.
+ZERO = 1e-11
+
+
+@lru_cache(maxsize=64)
+def _probes(slot: Slot) -> Mapping[str, NDArray[np.float64]]:
+    return probe_inputs(slot)
+
+
+def outputs(tokens: Tokens, slot: Slot) -> NDArray[np.float64]:
+    """Values of one expression on its slot's probe inputs: (n_probes,) float64, poles included."""
+    probes = _probes(slot)
+    shape = next(iter(probes.values())).shape
+
+    def leaf(token: Token) -> NDArray[np.float64]:
+        return probes[token] if isinstance(token, str) else np.full(shape, token)
+
+    def node(primitive: Primitive, operands: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+        result: NDArray[np.float64] = apply(primitive, operands)
+        return result
+
+    return fold(tokens, leaf, node)
+
+
+def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    result = np.where(np.abs(values) < ZERO, 0.0, values)
+    regular = np.isfinite(result) & (result != 0)
+    exponent = np.floor(np.log10(np.abs(result[regular])))
+    # Scaled in two steps, because 10**(9 − exponent) alone overflows for the smallest numbers.
+    mantissa = np.round(result[regular] / 10.0**exponent, SIGNIFICANT_DIGITS - 1)
+    with np.errstate(over="ignore"):
+        result[regular] = mantissa * 10.0**exponent
+    result[np.isnan(result)] = np.nan  # one bit pattern for every NaN
+    return result + 0.0  # −0 becomes 0
+
+
+def behaviour(rule: Rule) -> str:
+    """Identity by behaviour: 32 hexadecimal digits over the rounded outputs of every slot on the probe inputs.
+
+    (R − 1)·E and E·(R − 1)/R² are one behaviour, because R is ±1.
+    """
+    digest = hashlib.blake2b(rule.task.encode(), digest_size=16)
+    for slot, expression in zip(rule.slots, rule.expressions, strict=True):
+        digest.update(_rounded(outputs(expression, slot)).tobytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class KnownRule:
+    """A rule of the literature: its name, the rule, where it stands, and the published fitness if there is one."""
+
+    name: str
+    rule: Rule
+    citation: str
+    published: float | None = None
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """A rule equals `factor` times the known rule `name` on the probe inputs (1 = equal)."""
+
+    name: str
+    factor: float
+
+    def __str__(self) -> str:
+        return self.name if self.factor == 1.0 else f"{self.factor:.4g} × {self.name}"
+
+
+def _proportional(values: list[NDArray[np.float64]], known: list[NDArray[np.float64]]) -> float | None:
+    """The positive factor, one for all slots, with values = factor·known; None if there is none."""
+    factor: float | None = None
+    for ours, theirs in zip(values, known, strict=True):
+        if not np.array_equal(np.isfinite(ours), np.isfinite(theirs)):
+            return None
+        regular = np.isfinite(ours)
+        if not np.array_equal(ours[~regular], theirs[~regular], equal_nan=True):
+            return None
+        a, b = ours[regular], theirs[regular]
+        if factor is None:
+            norm = float(np.dot(b, b))
+            if norm == 0.0 or not np.isfinite(norm):
+                return None
+            factor = float(np.dot(a, b)) / norm
+            if not (np.isfinite(factor) and factor > 0):
+                return None
+        if not np.allclose(a, factor * b, rtol=1e-9, atol=max(1.0, factor) * ZERO):
+            return None
+    return factor
+
+
+def recognise(rule: Rule, known_rules: Mapping[str, KnownRule]) -> Recognition | None:
+    """The known rule that `rule` equals on the probe inputs, up to a positive factor; None if there is none."""
+    with np.errstate(all="ignore"):
+        values = [outputs(e, slot) for slot, e in zip(rule.slots, rule.expressions, strict=True)]
+        best: Recognition | None = None
+        for name, known in known_rules.items():
+            theirs = [outputs(e, slot) for slot, e in zip(known.rule.slots, known.rule.expressions, strict=True)]
+            factor = _proportional(values, theirs)
+            if factor is None:
+                continue
+            found = Recognition(name, 1.0 if abs(factor - 1.0) < 1e-9 else factor)
+            if found.factor == 1.0:
+                return found
+            best = best or found
+    return best

@@ -1,0 +1,145 @@
+"""Tokens ⇄ sympy, and the reference backend: the sympy tree compiled to numpy.
+
+Two readings of one tree. `to_sympy` gives ordinary sympy algebra, for people who want to go on with it. The reference
+backend keeps every operator as an opaque sympy function, because sympy's own Add and Mul reorder, fold and cancel,
+and the value of a rule near a pole depends on its form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import sympy
+from numpy.typing import NDArray
+
+from ruleforge.errors import InputError
+from ruleforge.language.primitives import PRIMITIVES, Primitive
+from ruleforge.language.tokens import Token, Tokens, fold
+
+_OPAQUE: Mapping[str, Any] = {
+    name: sympy.Function(f"primitive_{primitive.opcode}") for name, primitive in PRIMITIVES.items()
+}
+_NUMPY: Mapping[str, Callable[..., Any]] = {
+    f"primitive_{primitive.opcode}": primitive.numpy for primitive in PRIMITIVES.values()
+}
+_BY_SYMPY_NAME = {primitive.sympy: name for name, primitive in PRIMITIVES.items() if primitive.sympy}
+
+
+def _number(value: float) -> Any:
+    return sympy.Integer(int(value)) if value.is_integer() and abs(value) < 2**53 else sympy.Float(value, 17)
+
+
+def _symbol(name: str) -> Any:
+    return sympy.Symbol(name, real=True)
+
+
+def to_sympy(tokens: Sequence[Token]) -> Any:
+    """The expression in ordinary sympy algebra, over real symbols. sympy may order and combine terms."""
+
+    def node(primitive: Primitive, operands: list[Any]) -> Any:
+        match primitive.name:
+            case "+":
+                return operands[0] + operands[1]
+            case "-":
+                return operands[0] - operands[1]
+            case "*":
+                return operands[0] * operands[1]
+            case "/":
+                return operands[0] / operands[1]
+            case "**":
+                return operands[0] ** operands[1]
+            case "neg":
+                return -operands[0]
+        return getattr(sympy, primitive.sympy)(*operands)
+
+    return fold(tokens, lambda token: _symbol(token) if isinstance(token, str) else _number(token), node)
+
+
+def from_sympy(expression: Any, signals: Sequence[str]) -> Tokens:
+    """Tokens of a sympy expression: n-ary sums and products become left-leaning binary trees, x·y⁻¹ becomes x/y.
+
+    Raises InputError for symbols that are not in `signals` and for functions that the language does not have.
+    """
+
+    def chain(name: str, parts: list[Tokens]) -> Tokens:
+        result = parts[0]
+        for part in parts[1:]:
+            result = (name, *result, *part)
+        return result
+
+    def convert(node: Any) -> Tokens:
+        if node.is_Symbol:
+            if node.name not in signals:
+                raise InputError(f"the expression reads {node.name!r}: expected only {', '.join(signals)}")
+            return (node.name,)
+        if node.is_number and node.is_real and not node.args:
+            return (float(node),)
+        if node.is_Rational:
+            return (float(node),)
+        if node.is_Add:
+            result: Tokens = ()
+            for term in node.as_ordered_terms():
+                coefficient, rest = term.as_coeff_Mul()
+                if not result:
+                    result = convert(term)
+                elif coefficient.is_negative:
+                    result = ("-", *result, *convert(-coefficient * rest))
+                else:
+                    result = ("+", *result, *convert(term))
+            return result
+        if node.is_Mul:
+            if node.args[0] == -1:
+                return ("neg", *convert(sympy.Mul(*node.args[1:])))
+            above, below = node.as_numer_denom()
+            if below != 1:
+                return ("/", *convert(above), *convert(below))
+            return chain("*", [convert(factor) for factor in node.as_ordered_factors()])
+        if node.is_Pow:
+            if node.exp == sympy.Rational(1, 2):
+                return ("sqrt", *convert(node.base))
+            if node.exp.is_negative and node.exp.is_number:
+                return ("/", 1.0, *convert(node.base**-node.exp))
+            return ("**", *convert(node.base), *convert(node.exp))
+        name = _BY_SYMPY_NAME.get(node.func.__name__)
+        if name is None:
+            raise InputError(f"the expression holds {node.func.__name__}: expected one of {', '.join(sorted(_BY_SYMPY_NAME))}")
+        operands = [convert(operand) for operand in node.args]
+        return chain(name, operands) if PRIMITIVES[name].arity == 2 else (name, *operands[0])
+
+    return (float(expression),) if isinstance(expression, (int, float)) else convert(expression)
+
+
+def to_numpy(tokens: Sequence[Token], signals: Sequence[str]) -> Callable[..., NDArray[np.float64]]:
+    """Compile to a numpy function of the signals, given by keyword; this defines what a rule means.
+
+    IEEE semantics, silent at poles. The one place where generated code is executed: sympy's printer writes it, from
+    opaque functions named by opcode, validated symbols and floats, so that no text of a user reaches it.
+    """
+    constants: list[float] = []
+
+    def leaf(token: Token) -> Any:
+        if isinstance(token, str):
+            return sympy.Symbol(f"signal_{list(signals).index(token)}")
+        constants.append(token)
+        return sympy.Symbol(f"constant_{len(constants) - 1}")
+
+    tree = fold(tokens, leaf, lambda primitive, operands: _OPAQUE[primitive.name](*operands))
+    arguments = [sympy.Symbol(f"signal_{i}") for i in range(len(signals))]
+    arguments += [sympy.Symbol(f"constant_{i}") for i in range(len(constants))]
+    compiled = sympy.lambdify(arguments, tree, modules=[dict(_NUMPY)])
+    used = {token for token in tokens if isinstance(token, str) and token not in PRIMITIVES}
+
+    def function(**values: Any) -> NDArray[np.float64]:
+        absent = used - values.keys()
+        if absent or (foreign := values.keys() - set(signals)):
+            wrong = f"{sorted(absent)} missing" if absent else f"{sorted(foreign)} unknown"
+            raise InputError(f"the rule takes the signals {', '.join(signals)} by keyword: {wrong}")
+        arrays = {name: np.asarray(value, dtype=np.float64) for name, value in values.items()}
+        shape = np.broadcast_shapes(*(array.shape for array in arrays.values()))
+        inputs = [np.broadcast_to(arrays.get(name, np.float64(0.0)), shape) for name in signals]
+        with np.errstate(all="ignore"):
+            return np.array(np.broadcast_to(compiled(*inputs, *map(np.float64, constants)), shape), dtype=np.float64)
+
+    return function
