@@ -1,0 +1,42 @@
+"""ruleforge discovers synaptic plasticity rules.
+
+>>> import ruleforge
+>>> result = ruleforge.evolve("reward", seed=1)                                  # doctest: +SKIP
+>>> ruleforge.evaluate("reward", "(R - 1)*E", split="validation").mean           # doctest: +SKIP
+>>> rule = ruleforge.Rule.parse("dw: (R - 1)*E", task="reward")
+>>> rule.complexity
+5
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ruleforge.errors import InputError, RuleforgeError
+    from ruleforge.language.rule import Rule
+    from workers.interface import Evaluation, Result, evaluate, evolve
+
+__all__ = ["Evaluation", "InputError", "Result", "Rule", "RuleforgeError", "evaluate", "evolve"]
+
+# The package's front door: where each name lives. Loaded when first used, so that nothing heavy is imported early.
+_HOMES = {
+    "Rule": "ruleforge.language.rule",
+    "InputError": "ruleforge.errors",
+    "RuleforgeError": "ruleforge.errors",
+    "evolve": "workers.interface",
+    "evaluate": "workers.interface",
+    "Result": "workers.interface",
+    "Evaluation": "workers.interface",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ruleforge' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

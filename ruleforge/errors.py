@@ -41,7 +41,9 @@ class SpecificationError(InputError):
     """One or more fields of a job specification are refused: `errors` holds (JSON pointer, sentence) pairs."""
 
     def __init__(self, errors: list[tuple[str, str]]) -> None:
-        lines = [f"{pointer.strip('/').replace('/', '.')}: {message}" if pointer else message for pointer, message in errors]
+        lines = [
+            f"{pointer.strip('/').replace('/', '.')}: {message}" if pointer else message for pointer, message in errors
+        ]
         super().__init__("\n".join(lines), pointer=errors[0][0])
         self.errors = errors
 
@@ -54,7 +56,7 @@ class EvaluationError(RuleforgeError):
     """A simulation could not be run; unlike a bad score, this is a fault of the family or the machine."""
 
 
-class JobStopped(RuleforgeError):
+class JobStopped(RuleforgeError):  # noqa: N818 (a request that was granted, not a fault)
     """Scoring was cut short on request; the generation in flight is dropped."""
 
 

@@ -51,7 +51,7 @@ class Outcome(enum.StrEnum):
 
 
 def parameter(default: Any, *, unit: str, meaning: str, source: str, **limits: Any) -> Any:
-    """A field of a family's Parameters: default, unit ("1" if dimensionless), meaning, source, and pydantic's limits."""
+    """A field of a family's Parameters: default, unit ("1" if dimensionless), meaning, source, pydantic's limits."""
     return Field(default, description=meaning, json_schema_extra={"unit": unit, "source": source}, **limits)
 
 
@@ -138,12 +138,17 @@ class TaskFamily(ABC):
     search_defaults: ClassVar[SearchDefaults]
     # (name, text, citation, published fitness or None); read through `known_rules`.
     literature: ClassVar[tuple[tuple[str, str, str, float | None], ...]] = ()
+    # How evaluators should cut work: rules and instances that one call handles at no more cost than a single one.
+    rules_per_batch: ClassVar[int] = 16
+    instances_per_batch: ClassVar[int] = 1
 
     def __init__(self, parameters: FamilyParameters | Mapping[str, Any] | None = None) -> None:
-        if isinstance(parameters, self.Parameters):
-            self.parameters: Any = parameters
-        else:
+        self.parameters: Any = parameters
+        if not isinstance(parameters, FamilyParameters):
             self.parameters = validated_parameters(type(self), parameters or {})
+        elif not isinstance(parameters, self.Parameters):
+            expected, came = self.Parameters.__name__, type(parameters).__name__
+            raise InputError(f"{self.name} takes {expected}, and {came} came: use the parameters of this family")
 
     @classmethod
     def known_rules(cls) -> Mapping[str, KnownRule]:
@@ -159,7 +164,9 @@ class TaskFamily(ABC):
     def keys(self, split: Split, n: int, seed: int, source: str = "sampled") -> list[InstanceKey]:
         """Keys of the first n instances of a split. Small, serialisable, disjoint between splits."""
         if source != "sampled":
-            raise InputError(f"{self.name} has no instances from {source!r}: expected 'sampled'", pointer="/instances/source")
+            raise InputError(
+                f"{self.name} has no instances from {source!r}: expected 'sampled'", pointer="/instances/source"
+            )
         return [InstanceKey(source, split, seed, index) for index in range(n)]
 
     @abstractmethod
@@ -174,6 +181,12 @@ class TaskFamily(ABC):
         such a rule with outcome rejected_at_hurdle.
         """
 
+    def evaluate_many(
+        self, rules: Sequence[Rule], instances: Sequence[Any], *, give_up_below: float | None = None
+    ) -> list[Scores]:
+        """Score a batch of rules on several instances, one Scores each. For families with instances in lanes."""
+        return [self.evaluate(rules, instance, give_up_below=give_up_below) for instance in instances]
+
     @abstractmethod
     def trace(self, rule: Rule, instance: Any) -> Trace:
         """Simulate one rule and record what happens, for pictures."""
@@ -182,7 +195,7 @@ class TaskFamily(ABC):
         """One fitness from those of all instances, (n_instances,) float64: the mean, unless a family says otherwise."""
         return float(np.mean(fitness))
 
-    def draw(self, rule: Rule, traces: Sequence[Trace], figure: Figure) -> None:
+    def draw(self, rule: Rule, traces: Sequence[Trace], figure: Figure) -> None:  # noqa: ARG002
         """Draw what a rule does into a matplotlib figure, from its traces on several instances."""
         raise InputError(f"{self.name} has no picture of its rules")
 
@@ -196,7 +209,7 @@ def _known_rules(family: type[TaskFamily]) -> Mapping[str, KnownRule]:
 
 
 def validated_parameters(family: type[TaskFamily], given: Mapping[str, Any]) -> Any:
-    """The family's parameters with `given` over the defaults. Raises SpecificationError with a pointer to each fault."""
+    """The family's parameters: `given` over the defaults. Raises SpecificationError with a pointer to each fault."""
     try:
         return family.Parameters.model_validate(dict(given))
     except ValidationError as error:
@@ -208,15 +221,22 @@ def explain(error: ValidationError, model: type[BaseModel], root: str = "") -> l
     found = []
     for item in error.errors(include_url=False, include_context=True):
         path = [str(part) for part in item["loc"]]
-        pointer = root + "".join(f"/{part}" for part in path)
+        pointer = root + "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
         if item["type"] == "extra_forbidden":
             message = unknown_name("parameter" if root == "/parameters" else "key", path[-1], _fields(model, path[:-1]))
         else:
             reason = item["msg"].removeprefix("Value error, ")
-            came = "" if item["type"] == "missing" else f", and {item['input']!r} came"
+            # What came is told where it is one value; a whole table would bury the sentence.
+            whole = item["type"] == "missing" or isinstance(item["input"], Mapping)
+            came = "" if whole else f", and {_shortened(item['input'])} came"
             message = f"{reason[:1].lower()}{reason[1:]}{came}"
         found.append((pointer, message))
     return found
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:100]}…"
 
 
 def _fields(model: type[BaseModel], path: Sequence[str]) -> list[str]:

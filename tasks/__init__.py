@@ -1,0 +1,1 @@
+"""The task families: learning problems that score plasticity rules."""

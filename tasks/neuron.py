@@ -1,4 +1,4 @@
-"""The leaky integrate-and-fire neuron that `reward` and `supervised` share (PROTOCOLS: Jordan et al. 2021, NEST's iaf_psc_exp)."""
+"""The leaky integrate-and-fire neuron that `reward` and `supervised` share (Jordan et al. 2021; NEST's iaf_psc_exp)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,25 @@ JORDAN_2021 = "Jordan, Schmidt, Senn & Petrovici, eLife 10:e66273 (2021)"
 class NeuronParameters(FamilyParameters):
     """Parameters of a leaky integrate-and-fire neuron with exponential synaptic currents."""
 
-    membrane_time_constant: float = parameter(10.0, unit="ms", meaning="decay of the membrane potential", source=JORDAN_2021, gt=0)
-    synaptic_time_constant: float = parameter(2.0, unit="ms", meaning="decay of synaptic currents", source=JORDAN_2021, gt=0)
+    membrane_time_constant: float = parameter(
+        10.0, unit="ms", meaning="decay of the membrane potential", source=JORDAN_2021, gt=0
+    )
+    synaptic_time_constant: float = parameter(
+        2.0, unit="ms", meaning="decay of synaptic currents", source=JORDAN_2021, gt=0
+    )
     capacitance: float = parameter(250.0, unit="pF", meaning="membrane capacitance", source=JORDAN_2021, gt=0)
-    resting_potential: float = parameter(-70.0, unit="mV", meaning="resting potential, also the reset", source=JORDAN_2021)
-    threshold: float = parameter(-55.0, unit="mV", meaning="potential at which the escape rate is its base rate", source=JORDAN_2021)
+    resting_potential: float = parameter(
+        -70.0, unit="mV", meaning="resting potential, also the reset", source=JORDAN_2021
+    )
+    threshold: float = parameter(
+        -55.0, unit="mV", meaning="potential at which the escape rate is its base rate", source=JORDAN_2021
+    )
     synaptic_delay: float = parameter(
-        2.0, unit="ms", meaning="from an input's spike to the membrane; the weight is read 1 ms after the spike", source=JORDAN_2021, ge=1
+        2.0,
+        unit="ms",
+        meaning="from an input's spike to the membrane; the weight is read 1 ms after the spike",
+        source=JORDAN_2021,
+        ge=1,
     )
     resolution: float = parameter(0.1, unit="ms", meaning="step of the simulation grid", source=JORDAN_2021, gt=0, le=1)
 

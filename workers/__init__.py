@@ -1,0 +1,1 @@
+"""Where scoring happens: evaluators, the one evolve loop, results."""

@@ -34,7 +34,7 @@ def cache_root() -> Path:
 
 
 def source_digest(*places: Path) -> str:
-    """16 hexadecimal digits over the text of the files, and of every Python file below the folders, and the compiler."""
+    """16 hexadecimal digits over the files, every Python file below the folders, and the compiler's version."""
     digest = hashlib.blake2b(digest_size=8)
     digest.update(repr((sys.version_info[:2], numba.__version__, llvmlite.__version__, np.__version__)).encode())
     for place in places:

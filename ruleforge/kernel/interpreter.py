@@ -25,8 +25,10 @@ SMALLER, LARGER, SIGN = OPCODES["min"], OPCODES["max"], OPCODES["sign"]
 def power(base: float, exponent: float) -> float:
     """IEEE pow, and of a negative base to a non-integer exponent the real part |b|^e·cos(πe)."""
     if base < 0.0 and math.floor(exponent) != exponent:
-        return (-base) ** exponent * math.cos(math.pi * exponent)
-    return base**exponent
+        oblique: float = (-base) ** exponent * math.cos(math.pi * exponent)
+        return oblique
+    straight: float = base**exponent
+    return straight
 
 
 @kernel()
@@ -75,15 +77,15 @@ def interpret(instructions: NDArray[np.int32], length: int, registers: NDArray[n
         elif opcode == SMALLER:
             for i in range(n_values):
                 x, y = registers[a, i], registers[b, i]
-                registers[d, i] = y if (y < x or y != y) else x
+                registers[d, i] = y if y < x or math.isnan(y) else x
         elif opcode == LARGER:
             for i in range(n_values):
                 x, y = registers[a, i], registers[b, i]
-                registers[d, i] = y if (y > x or y != y) else x
+                registers[d, i] = y if y > x or math.isnan(y) else x
         elif opcode == SIGN:
             for i in range(n_values):
                 x = registers[a, i]
-                registers[d, i] = 1.0 if x > 0.0 else (-1.0 if x < 0.0 else x)
+                registers[d, i] = 1.0 if x > 0.0 else (-1.0 if x < 0.0 else abs(x))  # of −0 it is 0, as in numpy
 
 
 def fill_constants(programs: Programs, n_values: int) -> NDArray[np.float64]:
@@ -95,8 +97,9 @@ def fill_constants(programs: Programs, n_values: int) -> NDArray[np.float64]:
 
 
 def run_program(programs: Programs, row: int, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Value of one rule of a batch on given signals, (n_signals, n_values) float64 → (n_values,). For tests and tools."""
+    """Value of one rule of a batch on given signals, (n_signals, n_values) float64 → (n_values,)."""
     registers = fill_constants(programs, inputs.shape[1])[row]
     registers[: programs.n_signals] = inputs
     interpret(programs.instructions[row], programs.lengths[row], registers, inputs.shape[1])
-    return registers[programs.results[row]].copy()
+    result: NDArray[np.float64] = registers[programs.results[row]].copy()
+    return result

@@ -106,18 +106,31 @@ def _proportional(values: list[NDArray[np.float64]], known: list[NDArray[np.floa
     return factor
 
 
-def recognise(rule: Rule, known_rules: Mapping[str, KnownRule]) -> Recognition | None:
-    """The known rule that `rule` equals on the probe inputs, up to a positive factor; None if there is none."""
-    with np.errstate(all="ignore"):
+class Recogniser:
+    """Finds the known rule that a rule equals on the probe inputs, up to a positive factor."""
+
+    def __init__(self, known_rules: Mapping[str, KnownRule]) -> None:
+        self._known = {
+            name: [outputs(e, slot) for slot, e in zip(known.rule.slots, known.rule.expressions, strict=True)]
+            for name, known in known_rules.items()
+        }
+
+    def recognise(self, rule: Rule) -> Recognition | None:
+        """The match, an equal one before one with a factor; None if there is none."""
         values = [outputs(e, slot) for slot, e in zip(rule.slots, rule.expressions, strict=True)]
         best: Recognition | None = None
-        for name, known in known_rules.items():
-            theirs = [outputs(e, slot) for slot, e in zip(known.rule.slots, known.rule.expressions, strict=True)]
-            factor = _proportional(values, theirs)
-            if factor is None:
-                continue
-            found = Recognition(name, 1.0 if abs(factor - 1.0) < 1e-9 else factor)
-            if found.factor == 1.0:
-                return found
-            best = best or found
-    return best
+        with np.errstate(all="ignore"):
+            for name, theirs in self._known.items():
+                factor = _proportional(values, theirs)
+                if factor is None:
+                    continue
+                found = Recognition(name, 1.0 if abs(factor - 1.0) < 1e-9 else factor)
+                if found.factor == 1.0:
+                    return found
+                best = best or found
+        return best
+
+
+def recognise(rule: Rule, known_rules: Mapping[str, KnownRule]) -> Recognition | None:
+    """The known rule that `rule` equals on the probe inputs, up to a positive factor; None if there is none."""
+    return Recogniser(known_rules).recognise(rule)

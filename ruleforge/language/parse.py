@@ -1,11 +1,11 @@
 """Text → tokens: a recursive-descent parser over a bounded grammar. Nothing that it reads is ever executed.
 
-    rule       = slot { ";" slot }          slot = [ name ":" ] sum
-    sum        = product { ("+" | "-") product }
-    product    = negation { ("*" | "/") negation }
-    negation   = "-" negation | "+" negation | power
-    power      = atom [ "**" negation ]      (binds to the right, tighter than a minus on its left)
-    atom       = number | signal | function "(" sum { "," sum } ")" | "(" sum ")"
+rule       = slot { ";" slot }          slot = [ name ":" ] sum
+sum        = product { ("+" | "-") product }
+product    = negation { ("*" | "/") negation }
+negation   = "-" negation | "+" negation | power
+power      = atom [ "**" negation ]      (binds to the right, tighter than a minus on its left)
+atom       = number | signal | function "(" sum { "," sum } ")" | "(" sum ")"
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from ruleforge.language.tokens import MAX_DEPTH, MAX_NODES, Token, Tokens, depth
 MAX_BYTES = 4096
 
 _LEXEME = re.compile(
-    r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[^\W\d]\w*)|(?P<operator>\*\*|[-+*/^(),−×·÷]))", re.ASCII
+    r"\s*(?:(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
+    r"|(?P<name>[A-Za-z_][A-Za-z_0-9]*)|(?P<operator>\*\*|[-+*/^(),−×·÷]))"
 )
-_SLOT = re.compile(r"\s*([^\W\d]\w*)\s*:", re.ASCII)
+_SLOT = re.compile(r"\s*([A-Za-z_][A-Za-z_0-9]*)\s*:")
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,9 @@ class _Parser:
         tokens = self.sum()
         rest = self.next
         if rest.kind != "end":
-            raise self.refuse(f"expected an operator or the end, and {rest.text!r} came (products are written with *)", rest)
+            raise self.refuse(
+                f"expected an operator or the end, and {rest.text!r} came (products are written with *)", rest
+            )
         if len(tokens) > MAX_NODES:
             raise self.refuse(f"the rule has {len(tokens)} nodes: at most {MAX_NODES} are allowed", self.lexemes[0])
         if (height := depth(tokens)) > MAX_DEPTH:
@@ -154,7 +157,9 @@ class _Parser:
             if lexeme.text not in self.signals:
                 message = unknown_name("name", lexeme.text, self.signals)
                 functions = ", ".join(sorted(FUNCTIONS))
-                raise self.refuse(f"{message.rstrip()} (signals of slot {self.slot!r}; functions are {functions})", lexeme)
+                raise self.refuse(
+                    f"{message.rstrip()} (signals of slot {self.slot!r}; functions are {functions})", lexeme
+                )
             return (lexeme.text,)
         if lexeme.kind == "operator" and lexeme.text == "(":
             self.enter(lexeme)
@@ -164,7 +169,9 @@ class _Parser:
             return inner
         came = f"{lexeme.text!r}" if lexeme.text else "the end"
         self.index -= 1
-        raise self.refuse(f"expected a number, a signal ({', '.join(self.signals)}), a function or '(', and {came} came", lexeme)
+        raise self.refuse(
+            f"expected a number, a signal ({', '.join(self.signals)}), a function or '(', and {came} came", lexeme
+        )
 
     def call(self, lexeme: Lexeme, function: str) -> Tokens:
         self.enter(lexeme)
@@ -212,7 +219,9 @@ def parse_rule(text: str, slots: Sequence[tuple[str, Sequence[str]]]) -> dict[st
         elif len(names) == 1:
             name, begin = names[0], position
         elif text[position:end].strip():
-            raise RuleSyntaxError(f"each expression needs its slot's name: expected '{example}'", text=text, position=position)
+            raise RuleSyntaxError(
+                f"each expression needs its slot's name: expected '{example}'", text=text, position=position
+            )
         else:
             position = end + 1
             continue

@@ -62,7 +62,7 @@ def larger(a: Values, b: Values) -> Values:
     return np.where(np.isnan(b) | (b > a), b, a)
 
 
-_DECLARED = [
+_DECLARED: list[tuple[str, int, Callable[..., Any], str, str, int, str, bool]] = [
     ("+", 2, np.add, "", "{0} + {1}", SUM, "sum", True),
     ("-", 2, np.subtract, "", "{0} - {1}", SUM, "difference", False),
     ("*", 2, np.multiply, "", "{0} {1}", PRODUCT, "product", True),
@@ -85,7 +85,18 @@ PRIMITIVES: Mapping[str, Primitive] = {
 }
 
 # Other ways people write the same operator.
-ALIASES: Mapping[str, str] = {"^": "**", "pow": "**", "−": "-", "×": "*", "·": "*", "÷": "/", "add": "+", "sub": "-", "mul": "*", "div": "/"}
+ALIASES: Mapping[str, str] = {
+    "^": "**",
+    "pow": "**",
+    "−": "-",
+    "×": "*",
+    "·": "*",
+    "÷": "/",
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "div": "/",
+}
 
 FUNCTIONS: frozenset[str] = frozenset(p.name for p in PRIMITIVES.values() if p.binding == ATOM)
 

@@ -53,7 +53,9 @@ class Rule:
 
         family = family_class(task) if isinstance(task, str) else task
         if len(expressions) != len(family.slots):
-            raise InputError(f"{family.name} has {len(family.slots)} slot(s), and {len(expressions)} expression(s) came")
+            raise InputError(
+                f"{family.name} has {len(family.slots)} slot(s), and {len(expressions)} expression(s) came"
+            )
         checked = (trees.checked(given, slot.symbols) for given, slot in zip(expressions, family.slots, strict=True))
         return cls(family.name, family.slots, tuple(checked))
 
@@ -66,7 +68,8 @@ class Rule:
         family = family_class(task) if isinstance(task, str) else task
         given = expressions if isinstance(expressions, Mapping) else {family.slots[0].name: expressions}
         if given.keys() != {slot.name for slot in family.slots}:
-            raise InputError(f"expected an expression for each of {', '.join(s.name for s in family.slots)}, and {', '.join(given)} came")
+            expected = ", ".join(slot.name for slot in family.slots)
+            raise InputError(f"expected an expression for each of {expected}, and {', '.join(given)} came")
         return cls.from_tokens([from_sympy(given[slot.name], slot.symbols) for slot in family.slots], family)
 
     @cached_property
@@ -113,7 +116,7 @@ class Rule:
         return to_sympy(self.expressions[self._index(slot)])
 
     def to_numpy(self, slot: str | None = None) -> Callable[..., NDArray[np.float64]]:
-        """One slot as a numpy function of its signals, by keyword: `rule.to_numpy()(R=1.0, E=E)`. The reference semantics."""
+        """One slot as a numpy function of its signals, by keyword: `rule.to_numpy()(R=1.0, E=E)`: the reference."""
         from ruleforge.language.symbolic import to_numpy
 
         index = self._index(slot)

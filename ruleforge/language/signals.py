@@ -18,9 +18,10 @@ N_CROSSED_PROBES = 96
 class Signal:
     """A local variable that a rule may read.
 
-    symbol: its name in rules; unit: SI-style text, "1" if dimensionless; range: where its values usually lie, in `unit`;
-    values: all values of a discrete signal; special: values at which rules are tried because poles sit there or
-    because they do occur (0 for a trace without spikes); default: offered to the search unless a grammar says otherwise.
+    symbol: its name in rules; unit: SI-style text, "1" if dimensionless; range: where its values usually lie, in
+    `unit`; values: all values of a discrete signal; special: values at which rules are tried because poles sit there
+    or because they do occur (0 for a trace without spikes); default: offered to the search unless a grammar says
+    otherwise.
     """
 
     symbol: str

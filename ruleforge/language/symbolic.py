@@ -104,7 +104,9 @@ def from_sympy(expression: Any, signals: Sequence[str]) -> Tokens:
             return ("**", *convert(node.base), *convert(node.exp))
         name = _BY_SYMPY_NAME.get(node.func.__name__)
         if name is None:
-            raise InputError(f"the expression holds {node.func.__name__}: expected one of {', '.join(sorted(_BY_SYMPY_NAME))}")
+            raise InputError(
+                f"the expression holds {node.func.__name__}: expected one of {', '.join(sorted(_BY_SYMPY_NAME))}"
+            )
         operands = [convert(operand) for operand in node.args]
         return chain(name, operands) if PRIMITIVES[name].arity == 2 else (name, *operands[0])
 

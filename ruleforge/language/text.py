@@ -61,7 +61,7 @@ def format_latex(tokens: Sequence[Token], signals: Mapping[str, str]) -> str:
         text = format_number(token)
         if "e" in text:
             mantissa, exponent = text.split("e")
-            return rf"{mantissa} \times 10^{{{int(exponent)}}}", PRODUCT
+            return rf"{mantissa} \times 10^{{{int(exponent)}}}", NEGATION if text.startswith("-") else PRODUCT
         return text, NEGATION if text.startswith("-") else ATOM
 
     def enclose(piece: Piece, weaker_than: int) -> str:
@@ -78,7 +78,11 @@ def format_latex(tokens: Sequence[Token], signals: Mapping[str, str]) -> str:
             return primitive.latex.format(left[0], right[0]), PRODUCT
         if binding == POWER:
             return primitive.latex.format(enclose(left, POWER + 1), right[0]), POWER
-        right_text = rf"\left({right[0]}\right)" if right[1] in (NEGATION, binding) and not right[0].startswith(r"\frac") or right[1] < binding else right[0]
+        right_text = (
+            rf"\left({right[0]}\right)"
+            if (right[1] in (NEGATION, binding) and not right[0].startswith(r"\frac")) or right[1] < binding
+            else right[0]
+        )
         left_text = enclose(left, binding)
         if name == "*" and (right_text[0].isdigit() or (left_text[-1].isdigit() and right_text.startswith("-"))):
             return rf"{left_text} \cdot {right_text}", PRODUCT

@@ -48,7 +48,9 @@ def canonical(tokens: Sequence[Token]) -> Tokens:
     """The same tree with the operands of + and × in a fixed order, which changes no bit of its value."""
 
     def order(operand: Tokens) -> tuple[int, list[tuple[bool, str]]]:
-        return len(operand), [(isinstance(token, str), token if isinstance(token, str) else repr(token)) for token in operand]
+        return len(operand), [
+            (isinstance(token, str), token if isinstance(token, str) else repr(token)) for token in operand
+        ]
 
     def node(primitive: Primitive, operands: list[Tokens]) -> Tokens:
         if primitive.commutative:
@@ -58,8 +60,20 @@ def canonical(tokens: Sequence[Token]) -> Tokens:
     return fold(tokens, lambda token: (token,), node)
 
 
+def _finite(token: object) -> float | None:
+    if isinstance(token, bool) or not isinstance(token, (int, float)):
+        return None
+    try:
+        number = float(token)
+    except OverflowError:  # an integer beyond the range of float64
+        return None
+    return number if math.isfinite(number) else None
+
+
 def checked(tokens: Sequence[object], signals: Sequence[str]) -> Tokens:
-    """Validate tokens that came from outside (JSON): known names, finite constants, one complete tree, the size limits."""
+    """Validate tokens from outside (JSON): known names, finite constants, one complete tree, the size limits."""
+    if not isinstance(tokens, (list, tuple)):
+        raise InputError(f"an expression is a list of tokens, and {type(tokens).__name__} came")
     if not 1 <= len(tokens) <= MAX_NODES:
         raise InputError(f"an expression has 1 to {MAX_NODES} nodes, and {len(tokens)} came")
     missing = 1
@@ -73,10 +87,12 @@ def checked(tokens: Sequence[object], signals: Sequence[str]) -> Tokens:
             if primitive is not None:
                 missing += primitive.arity
             elif token not in signals:
-                raise InputError(f"token {index} is {token!r}: expected an operator, a number or one of {', '.join(signals)}")
+                raise InputError(
+                    f"token {index} is {token!r}: expected an operator, a number or one of {', '.join(signals)}"
+                )
             result.append(token)
-        elif isinstance(token, (int, float)) and not isinstance(token, bool) and math.isfinite(token):
-            result.append(float(token))
+        elif (number := _finite(token)) is not None:
+            result.append(number)
         else:
             raise InputError(f"token {index} is {token!r}: expected an operator, a signal or a finite number")
     if missing:

@@ -1,0 +1,79 @@
+"""The command line's frame: how commands are found, how errors are said, exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from ruleforge.errors import InputError, RuleforgeError
+
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    name="ruleforge",
+    help="Discovers synaptic plasticity rules: evolves symbolic expressions and scores them on spiking networks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+# Options that several commands share.
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+Database = Annotated[
+    str | None,
+    typer.Option("--db", metavar="URL", help="The record [default: RULEFORGE_DB, else sqlite:///ruleforge.db]."),
+]
+Task = Annotated[str, typer.Argument(metavar="TASK", help="Task family; `ruleforge tasks` lists them.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A family parameter, or any key of the specification; repeatable."),
+]
+Workers = Annotated[int | None, typer.Option("--workers", metavar="N", help="Threads [default: all cores].")]
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """One object on standard output; a number that is not finite would be a fault, so it raises."""
+    sys.stdout.write(json.dumps(value, allow_nan=False, ensure_ascii=False, indent=2, default=str) + "\n")
+
+
+def screen() -> Console:
+    """Standard output for people: tables and text."""
+    return Console(highlight=False)
+
+
+def progress() -> Console:
+    """Standard error: live display, warnings, errors."""
+    return Console(stderr=True, highlight=False)
+
+
+def main() -> NoReturn:
+    """Run the command line. Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    import api.command_line.evolve
+    import api.command_line.record
+    import api.command_line.rules  # noqa: F401 - importing registers the commands
+
+    try:
+        app()
+    except InputError as error:
+        _say(error)
+        sys.exit(BAD_INPUT)
+    except RuleforgeError as error:
+        _say(error)
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        sys.stderr.write("ruleforge: interrupted\n")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone: nothing is left to say
+        sys.exit(FAILED)
+    sys.exit(DONE)
+
+
+def _say(error: Exception) -> None:
+    sys.stderr.write(f"ruleforge: {error}\n")

@@ -1,0 +1,178 @@
+"""What a running job and its result look like in a terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from ruleforge.language.identity import Recogniser
+from ruleforge.search import Generation
+from ruleforge.spec import JobSpec
+from ruleforge.store import JobRecord
+
+# Without a terminal a line per generation would flood a log file: at most one in so many seconds.
+SECONDS_BETWEEN_LINES = 2.0
+ROWS_OF_LIVE_FRONT = 8
+
+
+def number(value: float | None, digits: int = 1) -> str:
+    """A number for a table; – if there is none."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def digits_for(values: Sequence[float | None]) -> int:
+    """Decimals that show a fitness of this size with about four digits."""
+    largest = max((abs(value) for value in values if value is not None), default=0.0)
+    return 1 if largest >= 100 else 2 if largest >= 10 else 3
+
+
+def validation(value: Mapping[str, Any] | None, digits: int) -> str:
+    """Mean ± standard error (n)."""
+    if not value:
+        return "–"
+    if value["mean"] is None:
+        return f"not finite (n={value['n']})"
+    error = "" if value["standard_error"] is None else f" ± {number(value['standard_error'], digits)}"
+    return f"{number(value['mean'], digits)}{error} (n={value['n']})"
+
+
+def known(item: Mapping[str, Any]) -> str:
+    """The name of a known rule, with the factor if it is not 1."""
+    name, factor = item.get("known_as"), item.get("known_factor")
+    return "" if name is None else name if factor in (None, 1.0) else f"{factor:.4g} × {name}"
+
+
+def plain_table(title: str) -> Table:
+    """The look of every table: a title, a rule under the head, no boxes, so that 80 columns hold much."""
+    return Table(
+        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
+
+
+def rule_cell(item: Mapping[str, Any]) -> Text:
+    """The rule as it ran and, under it, its name if it has one."""
+    name = known(item)
+    return Text.assemble(item["rule"], (f"\n= {name}" if name else "", "italic green"))
+
+
+def front_table(result: Mapping[str, Any]) -> Table:
+    """The front: complexity, training fitness, validation fitness, formula and name."""
+    front = result["front"]
+    digits = digits_for([item["fitness"] for item in front])
+    table = plain_table(f"Front of job {result['job']} ({result['task']}; fitness: higher is better, ± s.e.)")
+    table.add_column("complexity", justify="right")
+    table.add_column("training", justify="right")
+    table.add_column("validation (unseen)", justify="right", no_wrap=True)
+    table.add_column("rule = known as", overflow="fold")
+    for item in front:
+        table.add_row(
+            str(item["complexity"]),
+            number(item["fitness"], digits),
+            validation(item["validation_fitness"], digits),
+            rule_cell(item),
+            style="bold" if item is front[-1] else "",
+        )
+    return table
+
+
+def conclusion(result: Mapping[str, Any]) -> str:
+    """The champion in words: what it is, and how it stands beside the best known rule on unseen instances."""
+    champion, compared = result["champion"], result.get("compared_with")
+    if champion is None:
+        return "No rule stayed finite: there is no champion."
+    name = known(champion)
+    lines = [f"Champion: {champion['rule']}" + (f", which is {name}." if name else ", a rule without a name here.")]
+    if compared and not (champion["known_as"] == compared["known_as"] and champion["known_factor"] == 1.0):
+        gap, error = compared["champion_minus_known"], compared["standard_error"] or 0.0
+        verdict = "better than" if gap > error else "worse than" if gap < -error else "as good as"
+        digits = digits_for([gap])
+        lines.append(
+            f"On the same unseen instances it is {verdict} the best known rule, {compared['known_as']} "
+            f"({compared['rule']}): difference {gap:+.{digits}f} ± {error:.{digits}f} (paired, mean ± s.e.)."
+        )
+    lines.append(
+        f"{result['evaluations']} distinct rules in {result['generations']} generations, {result['seconds']:.1f} s, "
+        f"stopped by {result['stopped_by']}. History {result['history']}."
+    )
+    return "\n".join(lines)
+
+
+class JobDisplay:
+    """Observer of a running job: a live table on a terminal, else a line now and then; all on standard error."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live: Live | None = None
+        self._last_line = -1e9
+        self._started_with = 0
+        self._began = 0.0
+
+    def __enter__(self) -> JobDisplay:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def on_start(self, job: JobRecord, spec: JobSpec) -> None:
+        """Say what begins."""
+        self._spec, self._job = spec, job
+        self._recogniser = Recogniser(spec.family().known_rules())
+        self._started_with, self._began = job.evaluations, time.monotonic()
+        limits = ", ".join(f"{name} {value}" for name, value in spec.budget.model_dump().items() if value is not None)
+        verb = "resumed" if job.generation else "started"
+        self._console.print(f"Job {job.id} {verb}: {spec.task}, seed {spec.seed}, until {limits or 'interrupted'}")
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, refresh_per_second=8, transient=True)
+            self._live.start()
+
+    def on_warning(self, message: str) -> None:
+        """Pass it on."""
+        self._console.print(f"Warning: {message}", style="yellow")
+
+    def on_generation(self, generation: Generation, seconds: float) -> None:
+        """Show where the search stands."""
+        rate = (generation.evaluations - self._started_with) / max(time.monotonic() - self._began, 1e-9)
+        digits = digits_for([generation.best])
+        line = (
+            f"generation {generation.number}  best {number(generation.best, digits)}  "
+            f"median {number(generation.median, digits)}  {generation.evaluations} distinct rules  "
+            f"{rate:.0f} rules/s  {seconds:.0f} s"
+        )
+        if self._live is not None:
+            self._live.update(Group(Text(line, style="bold"), self._front(generation, digits)))
+        elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._last_line = time.monotonic()
+            champion = f"  {generation.front[-1].rule.text}" if generation.front else ""
+            self._console.print(line + champion, soft_wrap=True)
+
+    def on_validation(self, n_rules: int, n_instances: int) -> None:
+        """The last step."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+        self._console.print(f"Validating the front, {n_rules} rule(s), on {n_instances} unseen instances …")
+
+    def _front(self, generation: Generation, digits: int) -> Table:
+        table = Table(box=None, pad_edge=False)
+        table.add_column("complexity", justify="right")
+        table.add_column("fitness", justify="right")
+        table.add_column("rule")
+        for item in generation.front[-ROWS_OF_LIVE_FRONT:]:
+            recognition = self._recogniser.recognise(item.rule)
+            name = f"   ({recognition})" if recognition else ""
+            table.add_row(str(item.rule.complexity), number(item.fitness, digits), Text(f"{item.rule.text}{name}"))
+        return table
+
+
+def note(message: str) -> None:
+    """A line on standard error."""
+    sys.stderr.write(f"{message}\n")

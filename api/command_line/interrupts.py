@@ -1,0 +1,36 @@
+"""Ctrl-C as a request: the first one pauses the job cleanly, the second one ends the process at once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+
+from api.command_line.display import note
+
+
+class Interrupts:
+    """While active, SIGINT and SIGTERM set `requested`; a second signal raises KeyboardInterrupt."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def requested(self) -> bool:
+        """A stop was asked for."""
+        return self._event.is_set()
+
+    def __enter__(self) -> Interrupts:
+        self._before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._event.is_set():
+            raise KeyboardInterrupt
+        self._event.set()
+        note("Pausing: the generation in flight is dropped, everything before it is recorded (again to end at once) …")

@@ -1,0 +1,192 @@
+"""`ruleforge tasks`, `evaluate` and `show`: families and single rules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from api.command_line.app import Database, Json, Settings, Task, Workers, app, print_json, screen
+from api.command_line.display import digits_for, known, number, plain_table, rule_cell, validation
+from api.command_line.evolve import _threads
+from api.command_line.record import found_object
+from ruleforge.errors import InputError
+from ruleforge.family import TaskFamily, family, family_class, family_names
+from ruleforge.language.rule import Rule
+from ruleforge.language.simplify import simplified
+from ruleforge.spec import apply_setting
+from ruleforge.store import FoundRule, Store, open_store
+from workers.describe import describe_family
+from workers.evaluate import evaluate_rules
+from workers.evaluators import ThreadEvaluator
+from workers.interface import database_url
+from workers.pictures import draw_rule
+
+
+def bound_family(task: str, settings: list[str] | None) -> TaskFamily:
+    """The family with the parameters of --set; other keys of a specification are refused here."""
+    chosen = family_class(task)
+    given: dict[str, Any] = {}
+    for setting in settings or []:
+        apply_setting(given, setting, chosen)
+    if foreign := given.keys() - {"parameters"}:
+        raise InputError(f"--set: expected parameters of {task}, and {', '.join(sorted(foreign))} came")
+    return family(task, given.get("parameters"))
+
+
+@app.command()
+def tasks(
+    task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="One family with all its parameters.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the task families: slots, signals with units, parameters with defaults and sources, known rules."""
+    described = [describe_family(family_class(name)) for name in ([task] if task else family_names())]
+    if as_json:
+        print_json({"tasks": described})
+        return
+    for item in described:
+        _print_family(item)
+
+
+def _print_family(item: dict[str, Any]) -> None:
+    console = screen()
+    console.print(f"\n[bold]{item['name']}[/bold]  {item['title']}\n  {item['citation']}", soft_wrap=True)
+    console.print(f"  fitness: {item['fitness']}", soft_wrap=True)
+    for slot in item["slots"]:
+        table = plain_table(f"slot {slot['name']} ({slot['when']}): {slot['updates']}")
+        for title in ("signal", "unit", "range", "meaning"):
+            table.add_column(title)
+        for signal in slot["signals"]:
+            low, high = signal["range"]
+            reach = ", ".join(f"{v:g}" for v in signal["values"]) if signal["values"] else f"{low:g} … {high:g}"
+            extra = "" if signal["default"] else " (if the grammar names it)"
+            table.add_row(signal["symbol"], signal["unit"], reach, signal["meaning"] + extra)
+        console.print(table)
+    table = plain_table("parameters (--set NAME=VALUE; defaults from the publication above unless said)")
+    for title in ("name", "default", "unit", "meaning"):
+        table.add_column(title, no_wrap=title == "name", overflow="fold")
+    for parameter in item["parameters"]:
+        default = "none" if parameter["default"] is None else f"{parameter['default']}"
+        source = "" if parameter["source"] == item["citation"] else f" ({parameter['source']})"
+        table.add_row(parameter["name"], default, parameter["unit"], parameter["meaning"] + source)
+    console.print(table)
+    table = plain_table("known rules")
+    for title in ("rule", "published", "name, citation"):
+        table.add_column(title, overflow="fold")
+    for rule in item["known_rules"]:
+        published = "–" if rule["published"] is None else f"{rule['published']:g}"
+        table.add_row(Text(rule["rule"]), published, f"{rule['name']}: {rule['citation']}")
+    console.print(table)
+
+
+@app.command()
+def evaluate(
+    task: Task,
+    rule: Annotated[list[str], typer.Option(metavar="TEXT", help="A rule; repeatable.")],
+    split: Annotated[str, typer.Option(help="training, validation or test.")] = "training",
+    n: Annotated[int | None, typer.Option("--n", help="Number of instances [default: the family's].")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the instances.")] = 0,
+    settings: Settings = None,
+    workers: Workers = None,
+    as_json: Json = False,
+) -> None:
+    """Score rules on instances of a task. With several rules, --json gives {"evaluations": […]}."""
+    chosen = bound_family(task, settings)
+    parsed = [Rule.parse(text, task) for text in rule]
+    evaluator = ThreadEvaluator(_threads(workers))
+    try:
+        found = evaluate_rules(evaluator, chosen, parsed, split=split, n=n, seed=seed)  # type: ignore[arg-type]
+    finally:
+        evaluator.close()
+    if as_json:
+        print_json(found[0] if len(found) == 1 else {"evaluations": found})
+        return
+    digits = digits_for([item["aggregate"] for item in found])
+    table = plain_table(f"{task}, {split} split, seed {seed} (fitness: higher is better)")
+    for title in ("fitness", "mean ± s.e.", "outcome", "complexity", "rule = known as"):
+        table.add_column(title, overflow="fold", justify="left" if title[0] in "or" else "right")
+    for item in found:
+        table.add_row(
+            number(item["aggregate"], digits),
+            validation(item, digits),
+            item["outcome"],
+            str(item["complexity"]),
+            rule_cell(item),
+        )
+    screen().print(table)
+
+
+@app.command()
+def show(
+    rule_id: Annotated[
+        str, typer.Argument(metavar="RULE_ID", help="Id of a rule or its beginning; `champion`: of the newest job.")
+    ],
+    figure: Annotated[Path | None, typer.Option(help="Draw the rule into this file (png, svg, pdf).")] = None,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Show one rule: formula, scores, name, and on request a picture of what it does."""
+    with open_store(database_url(database), create=False) as store:
+        found = _find(store, rule_id)
+        parameters = store.job(found.jobs[0]).spec["parameters"] if found.jobs else {}
+    rule = Rule.from_tokens(found.rule.tokens, found.rule.task)
+    chosen = family(rule.task, parameters)
+    if figure is not None:
+        draw_rule(chosen, rule, figure)
+    simple = simplified(rule)
+    item = {
+        **found_object(found),
+        "latex": rule.latex,
+        "tokens": rule.to_tokens(),
+        "simplified": simple
+        and {
+            "rule": simple.rule.text,
+            "largest_relative_difference": simple.difference,
+            "poles_moved": simple.n_poles_moved,
+            "probes": simple.n_probes,
+        },
+        "figure": str(figure) if figure else None,
+    }
+    if as_json:
+        print_json(item)
+    else:
+        _print_rule(item)
+
+
+def _find(store: Store, rule_id: str) -> FoundRule:
+    if rule_id != "champion":
+        return store.rule(rule_id)
+    for job in store.jobs(state="succeeded", limit=10):
+        result = store.job(job.id).result or {}
+        if result.get("champion"):
+            return store.rule(result["champion"]["id"])
+    raise InputError("no job of the record has a champion yet: `ruleforge evolve reward` finds one")
+
+
+def _print_rule(item: dict[str, Any]) -> None:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    digits = digits_for([item["fitness"]])
+    table.add_row("rule", Text(item["rule"]))
+    if item["simplified"]:
+        simple = item["simplified"]
+        moved = (
+            f", poles moved at {simple['poles_moved']} of {simple['probes']} probes" if simple["poles_moved"] else ""
+        )
+        difference = simple["largest_relative_difference"]
+        table.add_row("simplified", Text(f"{simple['rule']}   (relative difference {difference:.1e}{moved})"))
+    table.add_row("LaTeX", Text(item["latex"]))
+    table.add_row("task", item["task"])
+    table.add_row("known as", known(item) or "–")
+    table.add_row("complexity", str(item["complexity"]))
+    table.add_row("training fitness", number(item["fitness"], digits))
+    table.add_row("validation fitness", validation(item["validation_fitness"], digits))
+    table.add_row("found by", f"{item['found']} job(s): {', '.join(item['jobs'])}")
+    table.add_row("id", item["id"])
+    if item["figure"]:
+        table.add_row("figure", item["figure"])
+    screen().print(table)

@@ -1,0 +1,74 @@
+"""The ask/tell seam between a search and whatever scores its candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ruleforge.family import Outcome
+from ruleforge.language.rule import Rule
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A rule to be scored; `behaviour` is the identity by which repeats are recognised."""
+
+    rule: Rule
+    behaviour: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A scored rule; fitness is −∞ unless the outcome is ok."""
+
+    rule: Rule
+    behaviour: str
+    fitness: float
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What one generation brought.
+
+    number: counted from 0; judged: the candidates of this generation in ask order; front: the rules not beaten in both
+    fitness and complexity, simplest first; best, median: fitness of the champion, and median over the finite fitness of
+    the population (None if there is none); evaluations: distinct behaviours simulated so far; history: digest over
+    every generation's rules and fitness.
+    """
+
+    number: int
+    judged: tuple[Judged, ...]
+    front: tuple[Judged, ...]
+    best: float | None
+    median: float | None
+    evaluations: int
+    history: str
+
+
+class Search(Protocol):
+    """Proposes rules and learns from their fitness.
+
+    `ask` may be called again before `tell` and gives the same answer: nothing changes until scores are told. The whole
+    state is `state()` with the archive of everything judged; `restore` from both goes on bit for bit.
+    """
+
+    evaluations: int
+    front: tuple[Judged, ...]
+
+    @property
+    def exhausted(self) -> bool:
+        """Nothing new has been found for so long that going on is no use."""
+
+    def ask(self, at_most: int | None = None) -> list[Candidate]:
+        """Candidates to be scored now, each behaviour once; at most so many of them are of new behaviours."""
+
+    def tell(self, scores: Sequence[tuple[float, Outcome]]) -> Generation:
+        """Take (fitness, outcome) of the candidates last asked for, in their order."""
+
+    def state(self) -> dict[str, Any]:
+        """All that is not in the archive, JSON-ready."""
+
+    def restore(self, state: dict[str, Any], archive: Iterable[Judged]) -> None:
+        """Continue where `state` was taken; `archive` is everything judged until then, in order."""

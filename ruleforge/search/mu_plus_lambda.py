@@ -1,0 +1,191 @@
+"""(μ+λ) evolution of rules: parents and offspring compete, offspring win ties, each behaviour lives once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import random
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ruleforge.errors import InputError
+from ruleforge.family import Outcome
+from ruleforge.language.identity import behaviour
+from ruleforge.language.rule import Rule
+from ruleforge.search.grammar import RuleGrammar
+from ruleforge.search.interface import Candidate, Generation, Judged
+from ruleforge.search.variation import Variation
+from ruleforge.spec import JobSpec
+
+# How often a place among the offspring is drawn anew before a repeat of a known behaviour is accepted.
+ATTEMPTS = 50
+# Generations without any new behaviour after which the grammar counts as searched through.
+EXHAUSTED_AFTER = 20
+
+
+class MuPlusLambda:
+    """See `Search`. The randomness of generation g comes from SeedSequence(seed, spawn_key=(island, g)) alone."""
+
+    def __init__(self, grammar: RuleGrammar, spec: JobSpec) -> None:
+        self._grammar = grammar
+        self._settings = spec.search
+        self._seed = spec.seed
+        self._fingerprints = spec.evaluator.fingerprints
+        self._seed_rules = [Rule.parse(text, grammar.family) for text in spec.grammar.seed_rules]
+        self._archive: dict[str, Judged] = {}
+        self._population: list[Judged] = []
+        self._generation = 0
+        self._idle = 0
+        self._history = ""
+        self._asked: list[Candidate] = []
+        self._offspring: list[Candidate] = []
+        self.evaluations = 0
+        self.front: tuple[Judged, ...] = ()
+
+    @property
+    def exhausted(self) -> bool:
+        """No new behaviour has been found for many generations."""
+        return self._idle >= EXHAUSTED_AFTER
+
+    def ask(self, at_most: int | None = None) -> list[Candidate]:
+        """Candidates to be scored now, each behaviour once; at most so many of them are of new behaviours."""
+        sequence = np.random.SeedSequence(self._seed, spawn_key=(0, self._generation))
+        generator = random.Random(int.from_bytes(sequence.generate_state(8, np.uint32).tobytes(), "little"))
+        variation = Variation(self._grammar, generator)
+        wanted = (
+            self._settings.offspring if self._population else max(self._settings.population, self._settings.offspring)
+        )
+        seeds = [] if self._generation else list(self._seed_rules)
+        parents = [self._grammar.to_trees(judged.rule) for judged in self._population]
+        offspring: dict[str, Candidate] = {}
+        asked: dict[str, Candidate] = {}
+        n_new = 0
+        for place in range(wanted):
+            if at_most is not None and n_new >= at_most:
+                break
+            candidate = self._draw(variation, parents, seeds[place] if place < len(seeds) else None, offspring)
+            if candidate is None:
+                continue
+            offspring[candidate.behaviour] = candidate
+            known = self._archive.get(candidate.behaviour)
+            if known is None:
+                n_new += 1
+                asked[candidate.behaviour] = candidate
+            elif self._is_shorter_form(candidate, known):
+                asked[candidate.behaviour] = candidate
+        self._offspring, self._asked = list(offspring.values()), list(asked.values())
+        return list(self._asked)
+
+    def tell(self, scores: Sequence[tuple[float, Outcome]]) -> Generation:
+        """Take (fitness, outcome) of the candidates last asked for, in their order."""
+        if len(scores) != len(self._asked):
+            raise InputError(f"{len(self._asked)} candidates were asked for, and {len(scores)} scores came")
+        judged = [
+            Judged(candidate.rule, candidate.behaviour, fitness if outcome is Outcome.ok else -math.inf, outcome)
+            for candidate, (fitness, outcome) in zip(self._asked, scores, strict=True)
+        ]
+        n_new = sum(candidate.behaviour not in self._archive for candidate in self._asked)
+        self._archive.update((item.behaviour, item) for item in judged)
+        self.evaluations += n_new
+        self._idle = 0 if n_new else self._idle + 1
+        self.front = _front([*self.front, *judged])
+        self._population = self._survivors()
+        self._history = _digest(self._history, judged)
+        finite = [item.fitness for item in self._population if item.outcome is Outcome.ok]
+        summary = Generation(
+            number=self._generation,
+            judged=tuple(judged),
+            front=self.front,
+            best=max((item.fitness for item in self.front), default=None),
+            median=statistics.median(finite) if finite else None,
+            evaluations=self.evaluations,
+            history=self._history,
+        )
+        self._generation += 1
+        self._asked, self._offspring = [], []
+        return summary
+
+    def state(self) -> dict[str, Any]:
+        """Generation, survivors by behaviour, counters and history; the rest stands in the archive."""
+        return {
+            "generation": self._generation,
+            "population": [item.behaviour for item in self._population],
+            "front": [item.behaviour for item in self.front],
+            "evaluations": self.evaluations,
+            "idle": self._idle,
+            "history": self._history,
+        }
+
+    def restore(self, state: dict[str, Any], archive: Iterable[Judged]) -> None:
+        """Continue where `state` was taken; `archive` is everything judged until then, in order."""
+        self._archive = {item.behaviour: item for item in archive}
+        self.front = tuple(self._archive[identity] for identity in state["front"])
+        self._generation, self.evaluations = state["generation"], state["evaluations"]
+        self._idle, self._history = state["idle"], state["history"]
+        self._population = [self._archive[identity] for identity in state["population"]]
+
+    def _draw(
+        self, variation: Variation, parents: list[Any], seed: Rule | None, taken: dict[str, Candidate]
+    ) -> Candidate | None:
+        """One offspring of a behaviour not yet known, if some attempts find one; else a known one, or None."""
+        if seed is not None:
+            candidate = Candidate(seed, self._identity(seed))
+            return None if candidate.behaviour in taken else candidate
+        repeat: Candidate | None = None
+        for _ in range(ATTEMPTS):
+            rule = self._grammar.to_rule(self._vary(variation, parents))
+            if not self._grammar.allows(rule):
+                continue
+            candidate = Candidate(rule, self._identity(rule))
+            if candidate.behaviour in taken:
+                continue
+            known = self._archive.get(candidate.behaviour)
+            if known is None or self._is_shorter_form(candidate, known):
+                return candidate
+            repeat = repeat or candidate
+        return repeat
+
+    def _vary(self, variation: Variation, parents: list[Any]) -> list[Any]:
+        generator = variation.generator
+        if not parents:
+            return variation.random_individual()
+        if generator.random() < self._settings.crossover:
+            return variation.crossed(parents[self._choose(generator)], parents[self._choose(generator)])
+        return variation.mutated(parents[self._choose(generator)])
+
+    def _choose(self, generator: random.Random) -> int:
+        """Tournament: the population is ordered, best first, so the smallest index wins."""
+        return min(generator.randrange(len(self._population)) for _ in range(self._settings.tournament))
+
+    def _identity(self, rule: Rule) -> str:
+        return behaviour(rule) if self._fingerprints else rule.id
+
+    def _is_shorter_form(self, candidate: Candidate, known: Judged) -> bool:
+        """Simpler than what stands for the same behaviour on the front: worth scoring, because its text is what people read."""
+        return candidate.rule.complexity < known.rule.complexity and any(known is item for item in self.front)
+
+    def _survivors(self) -> list[Judged]:
+        """The μ best of offspring and parents by fitness, each behaviour once; at equal fitness offspring come first."""
+        offspring = [self._archive[candidate.behaviour] for candidate in self._offspring]
+        pool = {item.behaviour: self._archive[item.behaviour] for item in [*offspring, *self._population]}
+        ranked = sorted(pool.values(), key=lambda item: -item.fitness)
+        return ranked[: self._settings.population]
+
+
+def _front(judged: Iterable[Judged]) -> tuple[Judged, ...]:
+    """The rules that no other beats in complexity and fitness, simplest first; of equal ones the first, each behaviour once."""
+    best: list[Judged] = []
+    latest = {item.behaviour: item for item in judged}  # a shorter form takes the place of what it repeats
+    for item in sorted(latest.values(), key=lambda item: (item.rule.complexity, -item.fitness)):
+        if item.outcome is Outcome.ok and (not best or item.fitness > best[-1].fitness):
+            best.append(item)
+    return tuple(best)
+
+
+def _digest(previous: str, judged: Iterable[Judged]) -> str:
+    content = [previous, [[item.rule.text, item.fitness.hex(), item.outcome.value] for item in judged]]
+    return hashlib.blake2b(json.dumps(content, separators=(",", ":")).encode(), digest_size=16).hexdigest()

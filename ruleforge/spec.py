@@ -1,0 +1,255 @@
+"""The job specification: one frozen model for TOML files, HTTP bodies and Python; validated, canonical, hashed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ruleforge.errors import InputError, SpecificationError, unknown_name
+from ruleforge.family import TaskFamily, explain, family_class, validated_parameters
+from ruleforge.language.primitives import PRIMITIVES, primitive_named
+from ruleforge.language.rule import Rule
+from ruleforge.language.tokens import MAX_DEPTH, MAX_NODES
+
+# What a job does if it states no limit at all, beside the family's target.
+DEFAULT_EVALUATIONS = 1000
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Instances(_Part):
+    """The learning problems that score the rules; the same for the whole job."""
+
+    source: Literal["sampled", "published"] = Field(
+        "sampled", description="our own instances, or the published experiments"
+    )
+    training: int | None = Field(None, ge=1, le=10_000, description="number of instances that give the fitness")
+    validation: int | None = Field(
+        None, ge=1, le=10_000, description="number of unseen instances that the final front is scored on"
+    )
+
+
+class Grammar(_Part):
+    """What rules may be made of."""
+
+    operators: tuple[str, ...] | None = Field(None, min_length=1, description="operators, e.g. + - * / ** sqrt")
+    constants: tuple[float, ...] | None = Field(None, max_length=100, description="numbers that may stand in a rule")
+    signals: dict[str, tuple[str, ...]] | None = Field(
+        None, description="signals by slot; a list applies to every slot"
+    )
+    max_complexity: int = Field(25, ge=1, le=MAX_NODES, description="largest number of nodes, over all slots")
+    max_depth: int = Field(8, ge=1, le=MAX_DEPTH, description="largest height of a slot's tree")
+    seed_rules: tuple[str, ...] = Field((), max_length=1000, description="rules that the first generation starts from")
+
+    @field_validator("operators")
+    @classmethod
+    def _known_operators(cls, given: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if given is None:
+            return None
+        found = []
+        for name in given:
+            primitive = primitive_named(name)
+            if primitive is None:
+                raise ValueError(unknown_name("operator", name, PRIMITIVES))
+            found.append(primitive.name)
+        return tuple(dict.fromkeys(found))
+
+    @field_validator("signals", mode="before")
+    @classmethod
+    def _signals_by_slot(cls, given: Any) -> Any:
+        return {"*": given} if isinstance(given, (list, tuple)) else given
+
+
+class SearchSettings(_Part):
+    """How rules are searched for."""
+
+    method: Literal["mu_plus_lambda"] = Field("mu_plus_lambda", description="(μ+λ) on DEAP trees; offspring win ties")
+    population: int = Field(32, ge=1, le=100_000, description="μ: rules that survive a generation")
+    offspring: int = Field(64, ge=1, le=100_000, description="λ: new rules per generation")
+    crossover: float = Field(
+        0.3, ge=0, le=1, description="share of offspring made by exchanging subtrees; the rest mutates"
+    )
+    tournament: int = Field(
+        3, ge=1, le=1000, description="rules drawn per choice of a parent; the best of them is taken"
+    )
+
+
+class Budget(_Part):
+    """When to stop; whatever is reached first. A limit given replaces the defaults."""
+
+    generations: int | None = Field(None, ge=1, description="generations")
+    evaluations: int | None = Field(
+        None, ge=1, description="distinct behaviours simulated at least once; validation does not count"
+    )
+    seconds: float | None = Field(None, gt=0, description="running time; cuts the history, never changes it")
+    target: float | None = Field(None, description="training fitness of the champion")
+
+
+class EvaluatorSettings(_Part):
+    """How candidates are scored."""
+
+    fingerprints: bool = Field(True, description="simulate each behaviour once; off: each text")
+
+
+class JobSpec(_Part):
+    """A whole evolution job. Everything but `task` has a default; equal specifications have equal hashes."""
+
+    task: str = Field(description="name of the task family")
+    seed: int = Field(0, ge=0, lt=2**63, description="of the search and of the training instances")
+    name: str | None = Field(None, max_length=200, description="yours; not part of the hash")
+    notes: str | None = Field(None, max_length=10_000, description="yours; not part of the hash")
+    tags: tuple[str, ...] = Field((), max_length=50, description="yours; not part of the hash")
+    parameters: dict[str, Any] = Field(default_factory=dict, description="of the task family")
+    instances: Instances = Instances()
+    grammar: Grammar = Grammar()
+    search: SearchSettings = SearchSettings()
+    budget: Budget = Budget()
+    evaluator: EvaluatorSettings = EvaluatorSettings()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> JobSpec:
+        if self.search.tournament > max(self.search.population, 1):
+            sizes = f"search.tournament ({self.search.tournament}) is larger than search.population"
+            raise ValueError(f"{sizes} ({self.search.population}): lower the one or raise the other")
+        return self
+
+    def family(self) -> TaskFamily:
+        """The task family, bound to the parameters."""
+        return family_class(self.task)(self.parameters)
+
+    def canonical(self) -> str:
+        """Canonical JSON of all that determines the result: without name, notes and tags."""
+        content = self.model_dump(mode="json", exclude={"name", "notes", "tags"})
+        return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    @property
+    def hash(self) -> str:
+        """32 hexadecimal digits of BLAKE2b of the canonical form."""
+        return hashlib.blake2b(self.canonical().encode(), digest_size=16).hexdigest()
+
+
+def job_spec(given: Mapping[str, Any]) -> JobSpec:
+    """Validate a specification and fill in every default, those of the family included.
+
+    Raises SpecificationError with a JSON pointer and a sentence for each fault.
+    """
+    try:
+        spec = JobSpec.model_validate(dict(given))
+    except ValidationError as error:
+        raise SpecificationError(explain(error, JobSpec)) from None
+    family = family_class(spec.task)
+    parameters = validated_parameters(family, spec.parameters)
+    defaults = family.search_defaults
+    instances = spec.instances.model_copy(
+        update={
+            "training": spec.instances.training or defaults.training,
+            "validation": spec.instances.validation or defaults.validation,
+        }
+    )
+    family(parameters).keys(
+        "training", 1, spec.seed, instances.source
+    )  # refuses a source that the family does not have
+    budget = spec.budget
+    if budget == Budget():
+        budget = Budget(evaluations=DEFAULT_EVALUATIONS, target=defaults.target)
+    return spec.model_copy(
+        update={
+            "parameters": parameters.model_dump(mode="json"),
+            "instances": instances,
+            "grammar": _grammar(spec.grammar, family),
+            "budget": budget,
+        }
+    )
+
+
+def _grammar(given: Grammar, family: type[TaskFamily]) -> Grammar:
+    """The grammar with the family's defaults, its signals by slot, and seed rules that parse."""
+    defaults = family.search_defaults
+    errors: list[tuple[str, str]] = []
+    by_slot = dict(given.signals or {})
+    everywhere = by_slot.pop("*", None)
+    names = [slot.name for slot in family.slots]
+    errors += [("/grammar/signals", unknown_name("slot", name, names)) for name in by_slot if name not in names]
+    signals: dict[str, tuple[str, ...]] = {}
+    for slot in family.slots:
+        chosen = by_slot.get(slot.name, everywhere)
+        signals[slot.name] = slot.default_symbols if chosen is None else tuple(chosen)
+        for symbol in signals[slot.name]:
+            if symbol not in slot.symbols:
+                errors.append((f"/grammar/signals/{slot.name}", unknown_name("signal", symbol, slot.symbols)))
+    for index, text in enumerate(given.seed_rules):
+        try:
+            Rule.parse(text, family)
+        except InputError as error:
+            errors.append((f"/grammar/seed_rules/{index}", str(error)))
+    constants = defaults.constants if given.constants is None else given.constants
+    errors += [
+        (f"/grammar/signals/{name}", "expected at least one signal or constant, and none is left")
+        for name, symbols in signals.items()
+        if not symbols and not constants
+    ]
+    if errors:
+        raise SpecificationError(errors)
+    return given.model_copy(
+        update={"operators": given.operators or defaults.operators, "constants": constants, "signals": signals}
+    )
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A specification file as nested dictionaries. Raises InputError with line and column if it does not parse."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} is not valid TOML: {error}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def apply_setting(given: dict[str, Any], setting: str, family: type[TaskFamily]) -> None:
+    """Put one KEY=VALUE into a specification: a family parameter, or any other key by its dotted path.
+
+    VALUE is read as TOML; what is not TOML is a text. Raises InputError for an unknown key, with the nearest one.
+    """
+    key, separator, text = setting.partition("=")
+    key = key.strip()
+    if not separator or not key:
+        raise InputError(f"expected KEY=VALUE after --set, and {setting!r} came")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, KeyError):
+        value = text.strip()
+    parameters, keys = family.Parameters.model_fields, _dotted(JobSpec)
+    if key in parameters:
+        given.setdefault("parameters", {})[key] = value
+        return
+    if key.startswith("grammar.signals.") or key.removeprefix("parameters.") in parameters or key in keys:
+        path = key.split(".")
+    else:
+        raise InputError(unknown_name("key", key, [*parameters, *keys]))
+    place = given
+    for part in path[:-1]:
+        place = place.setdefault(part, {})
+        if not isinstance(place, dict):
+            raise InputError(f"{key} cannot be set: {part} is given as {place!r}")
+    place[path[-1]] = value
+
+
+def _dotted(model: type[BaseModel], prefix: str = "") -> list[str]:
+    names = []
+    for name, field in model.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            names += _dotted(annotation, f"{prefix}{name}.")
+        elif name not in ("parameters", "task"):
+            names.append(prefix + name)
+    return names

@@ -1,0 +1,248 @@
+"""One database: its address, its connections, its transactions, and its faults as sentences."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Column, Connection, Engine, QueuePool, Table, create_engine, event, make_url, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError, StatementError
+
+from ruleforge.errors import InputError, StoreError
+
+EXAMPLE = "sqlite:///ruleforge.db"
+DRIVERS = {
+    "sqlite": "sqlite",
+    "sqlite+pysqlite": "sqlite",
+    "postgresql": "postgresql",
+    "postgresql+psycopg": "postgresql",
+}
+BUSY_TIMEOUT = 5.0  # seconds
+# Bound variables in one statement: SQLite takes 32766, PostgreSQL 65535; short statements are also parsed faster.
+CHUNK = 500
+
+Item = TypeVar("Item")
+
+
+class LockedError(StoreError):
+    """Another process holds the record for longer than the time to wait."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the record is. name: the URL without its password; path: of a SQLite file, else None."""
+
+    url: URL
+    name: str
+    backend: str
+    path: Path | None
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Read a database URL. Raises StoreError for what is none, and for databases that are not supported."""
+        try:
+            url = make_url(text)
+        except ArgumentError:
+            raise StoreError(f"expected a database URL such as {EXAMPLE}, and {text!r} came{_hint(text)}") from None
+        name = url.render_as_string(hide_password=True)
+        backend = DRIVERS.get(url.drivername)
+        if backend is None:
+            raise StoreError(
+                f"no record can be kept in {url.drivername!r}: expected a URL such as {EXAMPLE} or postgresql://…"
+            )
+        if backend == "postgresql":
+            return cls(url, name, backend, None)
+        if url.host or url.query or (url.database or "").startswith("file:"):
+            raise StoreError(
+                f"{name}: expected sqlite:///PATH (relative) or sqlite:////PATH (absolute) and nothing else: "
+                "a SQLite URL has no host and no options"
+            )
+        if not url.database or url.database == ":memory:":
+            return cls(url, name, backend, None)
+        if "\0" in url.database:
+            raise StoreError(f"{name!r}: a path cannot contain the character NUL")
+        # Absolute, because connections are made later too, when the working directory may be another one; and without
+        # links, because SQLite puts its log beside the file itself.
+        path = Path(os.path.realpath(url.database))
+        return cls(url.set(database=str(path)), name, backend, path)
+
+
+def _hint(text: str) -> str:
+    looks_like_path = "://" not in text and text.endswith((".db", ".sqlite", ".sqlite3"))
+    return f": write sqlite:///{text}" if looks_like_path else ""
+
+
+class Database:
+    """Connections to one database, shared by the threads of one process.
+
+    Every method of the store is one transaction: `reading` sees one state of the record from its begin to its end,
+    `writing` is applied as a whole or not at all.
+    """
+
+    def __init__(self, address: Address, busy_timeout: float = BUSY_TIMEOUT) -> None:
+        self.address = address
+        self._closed = False
+        self._engine = _engine(address, busy_timeout)
+        # SQLite takes the lock for writing at the begin: a transaction that read first could not wait for it later.
+        self._writing_engine = self._engine.execution_options(begin="BEGIN IMMEDIATE")
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that only reads. Raises StoreError with the remedy when the database fails."""
+        with self._transaction(self._engine) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that writes; any exception undoes it. Raises as `reading`, and InputError for bad records."""
+        with self._transaction(self._writing_engine) as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self, engine: Engine) -> Iterator[Connection]:
+        if self._closed:
+            raise StoreError(f"the record {self.address.name} was closed: open it again")
+        try:
+            with engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise _sentence(error, self.address) from error
+
+    @contextmanager
+    def without_transaction(self) -> Iterator[Connection]:
+        """A SQLite connection that begins nothing, for what cannot be done inside a transaction."""
+        with self._transaction(self._engine.execution_options(begin=None)) as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._closed = True
+        self._engine.dispose()
+
+
+def _engine(address: Address, busy_timeout: float) -> Engine:
+    options: dict[str, Any] = {"json_serializer": _json_text}
+    if address.backend == "sqlite":
+        options["connect_args"] = {"timeout": busy_timeout, "check_same_thread": False}
+        if address.path is None:
+            # A database in memory is its connection: one, which the threads take in turn.
+            options |= {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
+    try:
+        engine = create_engine(address.url, **options)
+    except (NoSuchModuleError, ModuleNotFoundError) as error:
+        raise StoreError(
+            f"{address.name}: the driver is not installed ({error}): pip install psycopg[binary]"
+        ) from None
+    if address.backend == "sqlite":
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _json_text(value: Any) -> str:
+    try:
+        return json.dumps(value, allow_nan=False, separators=(",", ":"))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"this cannot be recorded as JSON, and nothing was written: {error}") from None
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # Python's sqlite3 is not to begin transactions of its own
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    statement = connection.get_execution_options().get("begin", "BEGIN")
+    if statement is not None:
+        connection.exec_driver_sql(statement)
+
+
+READ_ONLY = "is read-only: make the file and its folder writable, or copy it to a place where they are"
+
+# What SQLite calls its errors, and what they mean for the user.
+_SQLITE_FAULTS = {
+    "SQLITE_NOTADB": "is not a SQLite database: name another file",
+    "SQLITE_CORRUPT": "is damaged: restore a copy, or save what can be read with `sqlite3 FILE .recover`",
+    "SQLITE_READONLY": READ_ONLY,
+    "SQLITE_PERM": "may not be accessed: make the file and its folder writable, or name another one",
+    "SQLITE_CANTOPEN": "cannot be opened: check that the file and its folder exist and may be written",
+    "SQLITE_FULL": "cannot grow, the disk is full: make room, then try again",
+    "SQLITE_IOERR": "cannot be read or written, the disk or the network drive fails: put it on a local disk",
+}
+
+
+def _sentence(error: SQLAlchemyError, address: Address) -> InputError:
+    if isinstance(error, IntegrityError):
+        return InputError(f"the record {address.name} refuses this, and nothing was written: {error.orig}")
+    if isinstance(error, DBAPIError):
+        code = getattr(error.orig, "sqlite_errorname", None) or ""
+        if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return LockedError(
+                f"the record {address.name} is locked by another process: wait for it or stop it, then try again"
+            )
+        for name, meaning in _SQLITE_FAULTS.items():
+            if code.startswith(name):
+                return StoreError(f"the record {address.name} {meaning}")
+        return StoreError(f"the record {address.name} cannot be used: {str(error.orig).strip()}")
+    if isinstance(error, StatementError) and isinstance(error.orig, InputError):
+        return error.orig  # from _json_text
+    return StoreError(f"the record {address.name} cannot be used: {error}")
+
+
+def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert the rows whose key is not there yet."""
+    if rows:
+        # Both databases write it alike, but SQLAlchemy has a statement of its own for each.
+        insert = sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+        connection.execute(insert.on_conflict_do_nothing(), list(rows))
+
+
+def numbers(connection: Connection, identity: Column[str], values: Iterable[str]) -> dict[str, int]:
+    """The key of each row by its identity, for those of `values` that are there."""
+    found: dict[str, int] = {}
+    for chunk in chunks(sorted(set(values))):
+        query = select(identity, identity.table.c.number).where(identity.in_(chunk))
+        found.update({row[0]: row[1] for row in connection.execute(query)})
+    return found
+
+
+def numbered(connection: Connection, identity: Column[str], values: Iterable[str]) -> dict[str, int]:
+    """As `numbers`, after inserting the values that are not there yet."""
+    wanted = sorted(set(values))
+    found = numbers(connection, identity, wanted)
+    missing = [value for value in wanted if value not in found]
+    if missing:
+        assert isinstance(identity.table, Table)
+        insert_new(connection, identity.table, [{identity.name: value} for value in missing])
+        found |= numbers(connection, identity, missing)
+    return found
+
+
+def chunks(values: Sequence[Item], size: int = CHUNK) -> Iterator[Sequence[Item]]:
+    """The values in pieces that fit into one statement."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
+
+
+def finite(value: float | None) -> float | None:
+    """A number for the database: None if it is not finite. −0 becomes 0, because SQLite keeps no sign of zero."""
+    return float(value) + 0.0 if value is not None and math.isfinite(value) else None
+
+
+def finite_json(value: Any) -> Any:
+    """The same JSON value with None in place of every number that is not finite."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: finite_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite_json(item) for item in value]
+    return value

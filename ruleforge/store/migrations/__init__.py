@@ -1,0 +1,1 @@
+"""The history of the record's schema, one file per step; run by `ruleforge.store.opening`."""

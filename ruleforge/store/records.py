@@ -1,0 +1,142 @@
+"""What goes into the record and what comes out: frozen, plain, ready for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+STATES = ("queued", "running", "paused", "succeeded", "failed", "cancelled")
+# A job in one of these never changes its state again.
+END_STATES = frozenset({"succeeded", "failed", "cancelled"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewJob:
+    """A job as it is submitted. `name`, `notes` and `tags` describe it and are no part of `spec_hash`.
+
+    spec: the job specification, JSON-able; versions: what the numbers depend on (package, kernel, cpu, python, …).
+    """
+
+    task: str
+    kind: str = "evolution"
+    spec: Mapping[str, Any]
+    spec_hash: str
+    name: str | None = None
+    notes: str | None = None
+    tags: tuple[str, ...] = ()
+    versions: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRecord:
+    """A job as it stands.
+
+    generation: the number of committed generations; evaluations: distinct behaviours simulated; best: highest training
+    fitness, None before there is a finite one; seconds: running time so far; history: digest over all generations, ""
+    at first; search_state: where the search continues; `search_state` and `result` are None in lists.
+    """
+
+    id: str
+    task: str
+    kind: str
+    state: str
+    spec: dict[str, Any]
+    spec_hash: str
+    name: str | None
+    notes: str | None
+    tags: tuple[str, ...]
+    versions: dict[str, Any]
+    generation: int
+    evaluations: int
+    best: float | None
+    seconds: float
+    history: str
+    stopped_by: str | None
+    created: datetime
+    updated: datetime
+    search_state: dict[str, Any] | None = None
+    result: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class RuleRecord:
+    """A rule as it was written and run.
+
+    id: exact identity; tokens: one list per slot; complexity: number of nodes; behaviour: identity by behaviour;
+    known_as, known_factor: the rule of the literature that it equals up to that positive factor, if there is one.
+    """
+
+    id: str
+    task: str
+    text: str
+    tokens: Sequence[Sequence[str | float]]
+    complexity: int
+    behaviour: str
+    known_as: str | None = None
+    known_factor: float | None = None
+
+
+@dataclass(frozen=True)
+class ScoreRecord:
+    """The score of one rule on one instance.
+
+    context: digest of family parameters, version and kernel; instance: the instance key as text; fitness: larger is
+    better, −∞ where the outcome is not ok; metrics: further numbers by name, None where they were not finite.
+    """
+
+    rule_id: str
+    context: str
+    instance: str
+    fitness: float
+    outcome: str
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CandidateRecord:
+    """A rule that a job scored: aggregated training fitness (−∞ if not ok), and its place in the order of asking."""
+
+    rule: RuleRecord
+    fitness: float
+    outcome: str
+    order: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationRecord:
+    """Everything that one generation adds to a job; committed as a whole or not at all.
+
+    number: counted from 0; evaluations, seconds: totals of the job so far; best, median: training fitness, None where
+    not finite; front: ids of the rules not beaten in both fitness and complexity.
+    """
+
+    number: int
+    search_state: Mapping[str, Any]
+    history: str
+    evaluations: int
+    best: float | None
+    median: float | None
+    n_distinct: int
+    seconds: float
+    candidates: Sequence[CandidateRecord]
+    scores: Sequence[ScoreRecord]
+    front: Sequence[str]
+
+
+@dataclass(frozen=True)
+class FoundRule:
+    """A rule with the best that jobs have measured of its behaviour.
+
+    fitness, outcome, validation: of one candidate of this behaviour, a validated one if there is one; fitness and
+    outcome are None where no job has scored it. validation: {"aggregate", "mean", "standard_error", "n"}.
+    found: how many jobs found the behaviour; jobs: ids of the newest of them.
+    """
+
+    rule: RuleRecord
+    fitness: float | None
+    outcome: str | None
+    validation: dict[str, float | int | None] | None
+    found: int
+    jobs: list[str]

@@ -1,0 +1,230 @@
+"""The `correlation` family: signals, slots, known rules, scoring."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ruleforge.errors import InputError
+from ruleforge.family import InstanceKey, Outcome, Scores, SearchDefaults, Split, TaskFamily, Trace
+from ruleforge.language.rule import Rule
+from ruleforge.language.signals import Signal, Slot
+from tasks.correlation import kernel
+from tasks.correlation.instance import Instance, assemble, instance_from_arrays, pattern_windows
+from tasks.correlation.learner import Learner
+from tasks.correlation.literature import LITERATURE
+from tasks.correlation.parameters import JORDAN_2021, CorrelationParameters
+from tasks.correlation.readout import read_out
+from tasks.correlation.sampling import draw_spikes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Parts of the duration between which the output is watched for saturation.
+SATURATION_WINDOW = (0.05, 0.1)
+
+
+def _signals(other: str, own: str) -> tuple[Signal, ...]:
+    weight = Signal("w", "1", "the weight, in units of the maximal weight", (0.0, 1.0), special=(0.0, 0.5, 1.0))
+    spikes = "sum over its spikes so far of exp(−Δt/τ), the spike of this moment excluded"
+    return (
+        weight,
+        Signal("x", "1", f"trace of the {other}: {spikes}", (0.0, 5.0), special=(0.0, 1.0)),
+        Signal(
+            "x_slow",
+            "1",
+            f"trace of the {other} with the slow time constant",
+            (0.0, 10.0),
+            r"x_\mathrm{slow}",
+            special=(0.0, 1.0),
+            default=False,
+        ),
+        Signal(
+            "y", "1", f"trace of the {own} itself, whose spike this is", (0.0, 5.0), special=(0.0, 1.0), default=False
+        ),
+        Signal(
+            "y_slow",
+            "1",
+            f"trace of the {own} itself with the slow time constant",
+            (0.0, 10.0),
+            r"y_\mathrm{slow}",
+            special=(0.0, 1.0),
+            default=False,
+        ),
+    )
+
+
+class Correlation(TaskFamily):
+    """Detect a repeated spike pattern without a teacher (Jordan et al. 2021; the task of Masquelier 2018).
+
+    A leaky integrate-and-fire neuron with 1000 plastic delta synapses receives Poisson spikes in which a pattern of
+    100 ms recurs. The rule's two expressions change a weight w by λ = 0.01 times their value:
+
+        depress, when an input spike passes the synapse:         w ← w − λ·f(w, x),  then w ← w if w > 0 else 0
+        facilitate, when an output spike reaches the synapse:    w ← w + λ·f(w, x),  then w ← 1 if w > 1 else w
+
+    After learning the weights are frozen: fitness is how far the potential rises in the pattern's windows above its
+    mean elsewhere, in standard deviations.
+    """
+
+    name: ClassVar[str] = "correlation"
+    version: ClassVar[int] = 1
+    title: ClassVar[str] = "detecting a repeated pattern without a teacher"
+    citation: ClassVar[str] = JORDAN_2021
+    fitness_meaning: ClassVar[str] = (
+        "signal-to-noise ratio of V's peak in the pattern, (max V − m)/σ; minimum over instances; higher is better"
+    )
+    Parameters = CorrelationParameters
+    parameters: CorrelationParameters
+    slots: ClassVar[tuple[Slot, ...]] = (
+        Slot("depress", _signals("output", "input"), "input -> output", "pre_spike"),
+        Slot("facilitate", _signals("input", "output"), "input -> output", "post_spike"),
+    )
+    search_defaults: ClassVar[SearchDefaults] = SearchDefaults(
+        operators=("+", "-", "*", "/", "**"), constants=(0.1, 1.0, 10.0), target=20.0, training=8, validation=8
+    )
+    literature: ClassVar[tuple[tuple[str, str, str, float | None], ...]] = LITERATURE
+
+    def keys(self, split: Split, n: int, seed: int, source: str = "sampled") -> list[InstanceKey]:
+        """Keys of the first n instances; source "published" means the experiments drawn from RandomState(seed)."""
+        if source not in ("sampled", "published"):
+            raise InputError(
+                f"correlation has no instances from {source!r}: expected 'sampled' or 'published'",
+                pointer="/instances/source",
+            )
+        return [InstanceKey(source, split, seed, index) for index in range(n)]
+
+    def build(self, key: InstanceKey) -> Instance:
+        """The instance of a key."""
+        if key.source == "published":
+            from tasks.published import correlation as published
+
+            return published.build(key, self.parameters)
+        own = self.parameters
+        for_inputs, for_weight, for_potential = (
+            np.random.Generator(np.random.PCG64(s)) for s in key.seed_sequence().spawn(3)
+        )
+        spikes, inputs = draw_spikes(for_inputs, own)
+        weight = own.initial_weight
+        if weight is None:
+            weight = float(np.clip(for_weight.normal(own.mean_initial_weight, own.initial_weight_deviation), 0, 1))
+        potential = float(for_potential.normal(0, own.initial_potential_deviation))
+        return assemble(spikes, inputs, pattern_windows(own), np.full(own.n_inputs, weight), potential, potential, own)
+
+    def instance_from_arrays(
+        self,
+        spike_times: Sequence[ArrayLike],
+        pattern_starts: ArrayLike,
+        initial_weights: ArrayLike | float,
+        *,
+        initial_potential: float = 0.0,
+        readout_potential: float | None = None,
+    ) -> Instance:
+        """An instance from given spikes; see `tasks.correlation.instance.instance_from_arrays`."""
+        return instance_from_arrays(
+            self.parameters,
+            spike_times,
+            pattern_starts,
+            initial_weights,
+            initial_potential=initial_potential,
+            readout_potential=readout_potential,
+        )
+
+    @functools.cached_property
+    def settings(self) -> kernel.Settings:
+        """The parameters as the kernels take them."""
+        own = self.parameters
+        n_steps = own.steps(own.duration)
+        return kernel.Settings(
+            n_steps,
+            own.steps(own.dendritic_delay),
+            own.steps(own.refractory_period),
+            own.threshold,
+            own.maximal_weight,
+            own.learning_rate,
+            -np.inf if own.facilitate_lower_bound is None else own.facilitate_lower_bound,
+            own.steps(own.readout),
+            own.first_window_in_baseline,
+            kernel.decay_table(own.membrane_time_constant, own.resolution, n_steps),
+            kernel.decay_table(own.trace_time_constant, own.resolution, n_steps),
+            kernel.decay_table(own.slow_trace_time_constant, own.resolution, n_steps),
+        )
+
+    def evaluate(self, rules: Sequence[Rule], instance: Instance, *, give_up_below: float | None = None) -> Scores:
+        """Score a batch of rules on one instance.
+
+        A rule is given up (outcome rejected_at_hurdle) if `give_up_below` is set, the neuron fires at more than
+        `saturated_rate` early on, and the weights at that moment have a fitness below it. Rules that find the pattern
+        fire a few times per presentation; a neuron that saturates hardly ever comes back, and costs the most.
+
+        metrics: output_rate (Hz, while learning), mean_weight (at the end), readout_mean and readout_deviation (mV).
+        """
+        n_rules = len(rules)
+        if not n_rules:
+            return Scores(np.zeros(0), ())
+        learner = Learner(rules, instance, self.settings)
+        hurdle = -np.inf if give_up_below is None else give_up_below
+        check = self._saturation_check if hurdle > -np.inf else (0, 0, 0)
+        rate, weights = np.zeros(n_rules), np.zeros((n_rules, instance.n_inputs))
+        outcome = [Outcome.ok] * n_rules
+        for row in range(n_rules):
+            run = learner.learn(row, check=check)
+            if run.status == kernel.SATURATED:
+                fitness_now = read_out(run.weights[None], instance, self.settings)[0, 0]
+                if not fitness_now >= hurdle:
+                    outcome[row] = Outcome.rejected_at_hurdle
+                    continue
+                run = learner.learn(row)
+            if run.status == kernel.NON_FINITE:
+                outcome[row] = Outcome.non_finite
+                continue
+            weights[row] = run.weights
+            rate[row] = run.outputs.size / (self.parameters.duration * 1e-3)
+        fitness, mean, deviation = read_out(weights, instance, self.settings)
+        with np.errstate(over="ignore"):
+            mean_weight = weights.mean(axis=1)
+        for row in range(n_rules):
+            if outcome[row] is Outcome.ok and not np.isfinite(fitness[row]):
+                outcome[row] = Outcome.non_finite
+        scored = np.array([each is Outcome.ok for each in outcome], dtype=np.bool_)
+        metrics = {
+            "output_rate": rate,
+            "mean_weight": mean_weight,
+            "readout_mean": mean,
+            "readout_deviation": deviation,
+        }
+        return Scores(
+            np.where(scored, fitness, -np.inf),
+            tuple(outcome),
+            {name: np.where(scored, values, np.nan) for name, values in metrics.items()},
+        )
+
+    @property
+    def _saturation_check(self) -> tuple[int, int, int]:
+        """Steps between which, and number of output spikes at which, a rule is suspected of having saturated."""
+        own = self.parameters
+        if own.saturated_rate is None:
+            return (0, 0, 0)
+        first, last = (own.steps(part * own.duration) for part in SATURATION_WINDOW)
+        return first, last, math.ceil(own.saturated_rate * 1e-3 * (last - first) * own.resolution)
+
+    def aggregate(self, fitness: NDArray[np.float64]) -> float:
+        """The minimum over instances: a rule has to work on all of them."""
+        return float(np.min(fitness))
+
+    def trace(self, rule: Rule, instance: Instance) -> Trace:
+        """Simulate one rule and record weights, potentials, raster and STDP window, see `recording`."""
+        from tasks.correlation.recording import record
+
+        return record(self, rule, instance)
+
+    def draw(self, rule: Rule, traces: Sequence[Trace], figure: Figure) -> None:
+        """Draw the first trace (weights, potentials, raster, STDP window)."""
+        from tasks.correlation.figure import draw
+
+        draw(rule, traces, figure)

@@ -1,0 +1,292 @@
+"""The compiled simulation of the reward family: 16 rules side by side on one instance.
+
+All rules of a batch see the same patterns in the same order, so that each array below has one value per rule (a lane),
+and one instruction moves several rules. Two things make it fast:
+
+- The membrane needs two numbers per lane, potential and current, not a state per synapse.
+- The eligibility needs no trace per synapse. With g_n = spike_n − φ(V_n)·h and discount d_n = e^{−(T−t_n)/τ_E},
+  E_j is a sum over the input's arrivals a of Σ_{n>a} κ·c·(P_m^{n−a} − P_s^{n−a})·g_n·d_n, with c, P_m, P_s from the
+  propagators. Between two arrivals only the two sums over that segment are kept; one backward pass over the segments
+  gives every E_j.
+
+Spikes: one exponential number per output spike, compared with the integrated hazard.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleforge.kernel.compiler import kernel
+from ruleforge.kernel.functions import exponential
+from ruleforge.kernel.interpreter import interpret
+
+LANES = 16
+# Rows of the state, LANES values each.
+POTENTIAL, CURRENT, HAZARD, LIMIT, REFRACTORY, SLOW_SUM, FAST_SUM = (row * LANES for row in range(7))
+N_ROWS = 7
+# Signals in register order; `tasks.reward.family` declares the slot in the same order.
+REWARD, ELIGIBILITY, MEAN, MEAN_POSITIVE, MEAN_NEGATIVE = range(5)
+ALIVE, NON_FINITE = 0, 1
+
+
+@kernel(inline=True)
+def exponential_deviate(seed: int, count: int) -> float:
+    """Number `count` of the stream `seed`: exponential with mean 1, by counter (SplitMix64, Steele et al. 2014)."""
+    z = np.uint64(seed) + (np.uint64(count) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z = z ^ (z >> np.uint64(31))
+    return -math.log((float(z >> np.uint64(11)) + 0.5) * 2.0**-53)
+
+
+# Rows of the constants that `constants_of` fills.
+(
+    MEMBRANE, SYNAPTIC, COUPLING, AMPLITUDE, THRESHOLD, INVERSE_SCALE, SCALE_RATIO, HAZARD_SCALE, COMPENSATION, GAIN,
+    REFRACTORY_STEPS, LEARNING_RATE, AVERAGING,
+) = range(13)  # fmt: skip
+PUBLISHED_SCALE_RATIO = 25.0
+
+
+def _make_run_segment(published_ratio: bool) -> Any:
+    """Two variants: with δ_E/δ = 25 as published the hazard is a power of what the eligibility needs anyway."""
+
+    @kernel(simulation=True)
+    def run_segment(
+        state: NDArray[np.float64],
+        first: int,
+        last: int,
+        start: int,
+        constants: NDArray[np.float64],
+        membrane_powers: NDArray[np.float64],
+        synaptic_powers: NDArray[np.float64],
+        discounts: NDArray[np.float64],
+        seed: int,
+        n_drawn: NDArray[np.int64],
+    ) -> None:
+        membrane, synaptic, coupling = constants[MEMBRANE], constants[SYNAPTIC], constants[COUPLING]
+        threshold, inverse_scale, ratio = constants[THRESHOLD], constants[INVERSE_SCALE], constants[SCALE_RATIO]
+        hazard_scale, compensation = constants[HAZARD_SCALE], constants[COMPENSATION]
+        for step in range(first, last + 1):
+            slow = membrane_powers[step - start] * discounts[step]
+            fast = synaptic_powers[step - start] * discounts[step]
+            n_spikes = 0
+            for lane in range(LANES):
+                free = state[POTENTIAL + lane] * membrane + state[CURRENT + lane] * coupling
+                potential = free if state[REFRACTORY + lane] <= 0.0 else 0.0
+                state[POTENTIAL + lane] = potential
+                state[REFRACTORY + lane] -= 1.0
+                state[CURRENT + lane] *= synaptic
+                x = exponential((potential - threshold) * inverse_scale)
+                if published_ratio:
+                    x2 = x * x
+                    x4 = x2 * x2
+                    x8 = x4 * x4
+                    hazard = x8 * x8 * x8 * x
+                else:
+                    hazard = exponential((potential - threshold) * inverse_scale * ratio)
+                state[HAZARD + lane] += hazard_scale * hazard
+                state[SLOW_SUM + lane] -= compensation * x * slow
+                state[FAST_SUM + lane] -= compensation * x * fast
+                n_spikes += 1 if state[HAZARD + lane] >= state[LIMIT + lane] else 0
+            if n_spikes > 0:
+                for lane in range(LANES):
+                    if state[HAZARD + lane] >= state[LIMIT + lane]:
+                        n_drawn[lane] += 1
+                        state[HAZARD + lane] = 0.0
+                        state[LIMIT + lane] = exponential_deviate(seed, n_drawn[lane])
+                        state[REFRACTORY + lane] = constants[REFRACTORY_STEPS]
+                        state[POTENTIAL + lane] = 0.0
+                        state[SLOW_SUM + lane] += constants[GAIN] * slow
+                        state[FAST_SUM + lane] += constants[GAIN] * fast
+
+    return run_segment
+
+
+def _make_run_trial(run_segment: Any) -> Any:
+    @kernel(simulation=True)
+    def run_trial(
+        state: NDArray[np.float64],
+        weights: NDArray[np.float64],
+        eligibilities: NDArray[np.float64],
+        sums: NDArray[np.float64],
+        starts: NDArray[np.int64],
+        arrival_steps: NDArray[np.int32],
+        arrival_inputs: NDArray[np.int32],
+        constants: NDArray[np.float64],
+        membrane_powers: NDArray[np.float64],
+        synaptic_powers: NDArray[np.float64],
+        discounts: NDArray[np.float64],
+        seed: int,
+        n_drawn: NDArray[np.int64],
+    ) -> None:
+        n_steps = discounts.shape[0] - 1
+        n_arrivals = arrival_steps.shape[0]
+        state[:] = 0.0
+        n_drawn[:] = 0
+        for lane in range(LANES):
+            state[LIMIT + lane] = exponential_deviate(seed, 0)
+        # Forward, arrival by arrival: a segment covers the steps after `start` to the next arrival, inclusive.
+        start, arrival, n_segments = 0, 0, 0
+        while start < n_steps:
+            last = n_steps
+            if arrival < n_arrivals and arrival_steps[arrival] < n_steps:
+                last = arrival_steps[arrival]
+            for lane in range(LANES):
+                state[SLOW_SUM + lane] = 0.0
+                state[FAST_SUM + lane] = 0.0
+            run_segment(
+                state, start + 1, last, start, constants, membrane_powers, synaptic_powers, discounts, seed, n_drawn
+            )
+            starts[n_segments] = start
+            for lane in range(LANES):
+                sums[n_segments, lane] = state[SLOW_SUM + lane]
+                sums[n_segments, LANES + lane] = state[FAST_SUM + lane]
+            n_segments += 1
+            while arrival < n_arrivals and arrival_steps[arrival] == last:
+                source = arrival_inputs[arrival]
+                for lane in range(LANES):
+                    state[CURRENT + lane] += weights[source, lane]
+                arrival += 1
+            start = last
+        # Backward: what each arrival contributes to the eligibility of its input.
+        eligibilities[:] = 0.0
+        end = n_steps
+        for lane in range(LANES):
+            state[SLOW_SUM + lane] = 0.0
+            state[FAST_SUM + lane] = 0.0
+        arrival -= 1
+        for segment in range(n_segments - 1, -1, -1):
+            slow, fast = membrane_powers[end - starts[segment]], synaptic_powers[end - starts[segment]]
+            for lane in range(LANES):
+                state[SLOW_SUM + lane] = sums[segment, lane] + slow * state[SLOW_SUM + lane]
+                state[FAST_SUM + lane] = sums[segment, LANES + lane] + fast * state[FAST_SUM + lane]
+            end = starts[segment]
+            while arrival >= 0 and arrival_steps[arrival] >= end:
+                if arrival_steps[arrival] == end:
+                    source = arrival_inputs[arrival]
+                    for lane in range(LANES):
+                        contribution = state[SLOW_SUM + lane] - state[FAST_SUM + lane]
+                        eligibilities[source, lane] += constants[AMPLITUDE] * contribution
+                arrival -= 1
+
+    return run_trial
+
+
+@kernel()
+def apply_rule(
+    lane: int,
+    reward: float,
+    means: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    eligibilities: NDArray[np.float64],
+    n_inputs: int,
+    learning_rate: float,
+    instructions: NDArray[np.int32],
+    length: int,
+    result: int,
+    registers: NDArray[np.float64],
+) -> bool:
+    """Move the weights of one lane by its rule; False if a weight is no longer finite."""
+    for j in range(n_inputs):
+        registers[REWARD, j] = reward
+        registers[ELIGIBILITY, j] = eligibilities[j, lane]
+        registers[MEAN, j] = means[lane]
+        registers[MEAN_POSITIVE, j] = means[LANES + lane]
+        registers[MEAN_NEGATIVE, j] = means[2 * LANES + lane]
+    interpret(instructions, length, registers, n_inputs)
+    finite = True
+    for j in range(n_inputs):
+        weight = weights[j, lane] + learning_rate * registers[result, j]
+        weights[j, lane] = weight
+        finite = finite and math.isfinite(weight)
+    return finite
+
+
+def _make_run_trials(run_trial: Any) -> Any:
+    @kernel()
+    def run_trials(
+        n_trials: int,
+        order: NDArray[np.int32],
+        labels: NDArray[np.float64],
+        offsets: NDArray[np.int64],
+        arrival_steps: NDArray[np.int32],
+        arrival_inputs: NDArray[np.int32],
+        noise_seeds: NDArray[np.uint64],
+        constants: NDArray[np.float64],
+        membrane_powers: NDArray[np.float64],
+        synaptic_powers: NDArray[np.float64],
+        discounts: NDArray[np.float64],
+        instructions: NDArray[np.int32],
+        lengths: NDArray[np.int32],
+        results: NDArray[np.int32],
+        registers: NDArray[np.float64],
+        n_rules: int,
+        weights: NDArray[np.float64],
+        rewards: NDArray[np.float64],
+        spike_counts: NDArray[np.int64],
+        recorded_weights: NDArray[np.float64],
+        recorded_eligibilities: NDArray[np.float64],
+        outcome: NDArray[np.int64],
+    ) -> None:
+        """Learn for n_trials with up to LANES rules.
+
+        weights: (n_inputs, LANES) pA, initial, changed in place; rewards: (n_trials, LANES), ±1, written;
+        spike_counts: (LANES,), output spikes, added to; recorded_weights, recorded_eligibilities: (n_trials, n_inputs)
+        of lane 0, or with no rows; outcome: (LANES,), ALIVE or NON_FINITE, written.
+        """
+        n_inputs = weights.shape[0]
+        longest = 2
+        for pattern in range(labels.shape[0]):
+            longest = max(longest, offsets[pattern + 1] - offsets[pattern] + 2)
+        state = np.zeros(N_ROWS * LANES)
+        eligibilities = np.zeros((n_inputs, LANES))
+        sums = np.zeros((longest, 2 * LANES))
+        starts = np.zeros(longest, dtype=np.int64)
+        means = np.zeros(3 * LANES)
+        n_drawn = np.zeros(LANES, dtype=np.int64)
+        n_alive = n_rules
+        for trial in range(n_trials):
+            if n_alive == 0:
+                break
+            pattern = order[trial]
+            begin, end = offsets[pattern], offsets[pattern + 1]
+            run_trial(
+                state, weights, eligibilities, sums, starts, arrival_steps[begin:end], arrival_inputs[begin:end],
+                constants, membrane_powers, synaptic_powers, discounts, noise_seeds[trial], n_drawn,
+            )  # fmt: skip
+            for lane in range(n_rules):
+                if outcome[lane] != ALIVE:
+                    continue
+                decision = 1.0 if n_drawn[lane] > 0 else -1.0
+                reward = 1.0 if decision == labels[pattern] else -1.0
+                rewards[trial, lane] = reward
+                spike_counts[lane] += n_drawn[lane]
+                if recorded_weights.shape[0] > 0 and lane == 0:
+                    for j in range(n_inputs):
+                        recorded_weights[trial, j] = weights[j, 0]
+                        recorded_eligibilities[trial, j] = eligibilities[j, 0]
+                finite = apply_rule(
+                    lane, reward, means, weights, eligibilities, n_inputs, constants[LEARNING_RATE],
+                    instructions[lane], lengths[lane], results[lane], registers[lane],
+                )  # fmt: skip
+                if not finite:
+                    outcome[lane] = NON_FINITE
+                    n_alive -= 1
+                    for j in range(n_inputs):
+                        weights[j, lane] = 0.0
+                    continue
+                means[lane] += (reward - means[lane]) / constants[AVERAGING]
+                means[LANES + lane] += (max(reward, 0.0) - means[LANES + lane]) / constants[AVERAGING]
+                means[2 * LANES + lane] += (min(reward, 0.0) - means[2 * LANES + lane]) / constants[AVERAGING]
+
+    return run_trials
+
+
+run_trial_published = _make_run_trial(_make_run_segment(True))
+run_trial_general = _make_run_trial(_make_run_segment(False))
+run_trials_published = _make_run_trials(run_trial_published)
+run_trials_general = _make_run_trials(run_trial_general)

@@ -1,0 +1,105 @@
+"""Sixteen float64 side by side as one value inside compiled kernels, so that vector code does not rest on luck.
+
+Left to itself, the compiler vectorises a loop only where it can prove, or check on every entry, that its arrays do not
+overlap. A `Lanes` value says it outright. All arithmetic is plain IEEE, lane by lane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, models, register_model
+
+LANES = 16
+_VECTOR = ir.VectorType(ir.DoubleType(), LANES)
+
+
+class LanesType(types.Type):  # type: ignore[misc]
+    """Numba's type of sixteen float64."""
+
+    def __init__(self) -> None:
+        super().__init__(name="Lanes")
+
+
+LANES_TYPE = LanesType()
+
+
+@register_model(LanesType)
+class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, manager: Any, numba_type: Any) -> None:
+        super().__init__(manager, numba_type, _VECTOR)
+
+
+def _intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
+    compiled: Callable[..., Any] = intrinsic(function)
+    return compiled
+
+
+def _address(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    array = context.make_array(signature.args[0])(context, builder, arguments[0])
+    return builder.bitcast(builder.gep(array.data, [arguments[1]]), _VECTOR.as_pointer())
+
+
+@_intrinsic
+def load(_typing: Any, _array: Any, _offset: Any) -> Any:
+    """array[offset : offset + 16] of a contiguous 1-D float64 array; the bounds are the caller's to keep."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.load(_address(context, builder, signature, arguments), align=8)
+
+    return LANES_TYPE(types.Array(types.float64, 1, "C"), types.int64), generate
+
+
+@_intrinsic
+def store(_typing: Any, _array: Any, _offset: Any, _value: Any) -> Any:
+    """array[offset : offset + 16] = value; the bounds are the caller's to keep."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.store(arguments[2], _address(context, builder, signature, arguments), align=8)
+        return context.get_dummy_value()
+
+    return types.void(types.Array(types.float64, 1, "C"), types.int64, LANES_TYPE), generate
+
+
+@_intrinsic
+def broadcast(_typing: Any, _value: Any) -> Any:
+    """The same float64 in every lane."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        first = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), arguments[0], ir.IntType(32)(0))
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+        return builder.shuffle_vector(first, ir.Constant(_VECTOR, ir.Undefined), mask)
+
+    return LANES_TYPE(types.float64), generate
+
+
+def _binary(method: str, meaning: str) -> Callable[..., Any]:
+    def function(_typing: Any, _a: Any, _b: Any) -> Any:
+        def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            return getattr(builder, method)(*arguments)
+
+        return LANES_TYPE(LANES_TYPE, LANES_TYPE), generate
+
+    function.__name__, function.__doc__ = method, meaning
+    return _intrinsic(function)
+
+
+add = _binary("fadd", "a + b")
+subtract = _binary("fsub", "a − b")
+multiply = _binary("fmul", "a·b")
+divide = _binary("fdiv", "a/b, IEEE")
+
+
+@_intrinsic
+def multiply_add(_typing: Any, _a: Any, _b: Any, _c: Any) -> Any:
+    """multiply_add(a, b, c) = a·b + c with one rounding."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        function_type = ir.FunctionType(_VECTOR, (_VECTOR, _VECTOR, _VECTOR))
+        fused = builder.module.declare_intrinsic(f"llvm.fma.v{LANES}f64", (), function_type)
+        return builder.call(fused, arguments)
+
+    return LANES_TYPE(LANES_TYPE, LANES_TYPE, LANES_TYPE), generate

@@ -1,0 +1,58 @@
+"""A task family in plain data: what `tasks` prints and what a service sends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ruleforge.family import TaskFamily
+
+
+def describe_family(family: type[TaskFamily]) -> dict[str, Any]:
+    """Slots, signals, parameters, known rules and search defaults of a family (JSON-ready)."""
+    defaults = family.search_defaults
+    return {
+        "name": family.name,
+        "version": family.version,
+        "title": family.title,
+        "citation": family.citation,
+        "fitness": family.fitness_meaning,
+        "slots": [
+            {
+                "name": slot.name,
+                "when": slot.when,
+                "updates": slot.updates,
+                "signals": [
+                    {
+                        "symbol": signal.symbol,
+                        "unit": signal.unit,
+                        "meaning": signal.meaning,
+                        "range": list(signal.range),
+                        "values": list(signal.values),
+                        "default": signal.default,
+                    }
+                    for signal in slot.signals
+                ],
+            }
+            for slot in family.slots
+        ],
+        "parameters": [
+            {"name": name, "default": field.default, "meaning": field.description, **_extra(field.json_schema_extra)}
+            for name, field in family.Parameters.model_fields.items()
+        ],
+        "known_rules": [
+            {"name": known.name, "rule": known.rule.text, "citation": known.citation, "published": known.published}
+            for known in family.known_rules().values()
+        ],
+        "search_defaults": {
+            "operators": list(defaults.operators),
+            "constants": list(defaults.constants),
+            "target": defaults.target,
+            "training": defaults.training,
+            "validation": defaults.validation,
+        },
+    }
+
+
+def _extra(schema: Any) -> dict[str, str]:
+    given = schema if isinstance(schema, dict) else {}
+    return {"unit": str(given.get("unit", "1")), "source": str(given.get("source", ""))}

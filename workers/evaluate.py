@@ -1,0 +1,55 @@
+"""Scoring given rules on a split, outside any job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ruleforge.errors import InputError
+from ruleforge.family import SPLITS, Split, TaskFamily
+from ruleforge.language.identity import Recogniser
+from ruleforge.language.rule import Rule
+from workers.evaluators.interface import Evaluator
+from workers.scoring import RuleScore, finite, score_rules
+
+MAX_INSTANCES = 100_000
+
+
+def evaluate_rules(
+    evaluator: Evaluator,
+    family: TaskFamily,
+    rules: Sequence[Rule],
+    *,
+    split: Split = "training",
+    n: int | None = None,
+    seed: int = 0,
+    source: str = "sampled",
+) -> list[dict[str, Any]]:
+    """Score each rule on n instances of a split (default: the family's number); one JSON-ready dict per rule."""
+    if split not in SPLITS:
+        raise InputError(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
+    defaults = type(family).search_defaults
+    n = n if n is not None else (defaults.training if split == "training" else defaults.validation)
+    if not 1 <= n <= MAX_INSTANCES:
+        raise InputError(f"n: expected 1 to {MAX_INSTANCES} instances, and {n} came")
+    if seed < 0:
+        raise InputError(f"seed: expected 0 or more, and {seed} came")
+    recogniser = Recogniser(family.known_rules())
+    scores = score_rules(evaluator, family, rules, family.keys(split, n, seed, source))
+    return [_evaluation(family, score, split, recogniser) for score in scores]
+
+
+def _evaluation(family: TaskFamily, score: RuleScore, split: str, recogniser: Recogniser) -> dict[str, Any]:
+    known = recogniser.recognise(score.rule)
+    return {
+        "task": family.name,
+        "rule": score.rule.text,
+        "id": score.rule.id,
+        "split": split,
+        "fitness": [finite(float(value)) for value in score.fitness],
+        **score.summary(),
+        "outcome": score.outcome.value,
+        "complexity": score.rule.complexity,
+        "known_as": known.name if known else None,
+        "known_factor": known.factor if known else None,
+    }

@@ -1,0 +1,289 @@
+"""The one loop: ask → score → tell → one transaction → next. Command line, Python and runner call it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from ruleforge.errors import InputError, JobStopped
+from ruleforge.family import Outcome, TaskFamily
+from ruleforge.language.identity import Recogniser, behaviour
+from ruleforge.language.rule import Rule
+from ruleforge.search import Generation, Judged, Search, make_search
+from ruleforge.spec import Budget, JobSpec, job_spec
+from ruleforge.store import (
+    END_STATES,
+    CandidateRecord,
+    GenerationRecord,
+    JobRecord,
+    NewJob,
+    ScoreRecord,
+    Store,
+)
+from workers.evaluators.interface import Evaluator, never
+from workers.scoring import RuleScore, rule_object, rule_record, score_rules
+from workers.versions import differences, versions
+
+# The validation instances are the same for every job, so that validation fitness compares between jobs.
+VALIDATION_SEED = 0
+
+
+class Observer(Protocol):
+    """Watches a job; nothing that it does changes the result."""
+
+    def on_start(self, job: JobRecord, spec: JobSpec) -> None:
+        """The job begins, or goes on where it stood."""
+
+    def on_warning(self, message: str) -> None:
+        """Something that the user should know."""
+
+    def on_generation(self, generation: Generation, seconds: float) -> None:
+        """A generation was committed; `seconds` is the running time of the job so far."""
+
+    def on_validation(self, n_rules: int, n_instances: int) -> None:
+        """The search has ended and the front is being validated."""
+
+
+class SilentObserver:
+    """Watches nothing."""
+
+    def on_start(self, job: JobRecord, spec: JobSpec) -> None:
+        """Nothing."""
+
+    def on_warning(self, message: str) -> None:
+        """Nothing."""
+
+    def on_generation(self, generation: Generation, seconds: float) -> None:
+        """Nothing."""
+
+    def on_validation(self, n_rules: int, n_instances: int) -> None:
+        """Nothing."""
+
+
+def submit(store: Store, spec: JobSpec) -> str:
+    """Record a job, queued, and return its id."""
+    return store.create_job(
+        NewJob(
+            task=spec.task,
+            spec=spec.model_dump(mode="json", exclude={"name", "notes", "tags"}),
+            spec_hash=spec.hash,
+            name=spec.name,
+            notes=spec.notes,
+            tags=spec.tags,
+            versions=versions(spec.family()),
+        )
+    )
+
+
+def run_job(
+    store: Store,
+    job_id: str,
+    evaluator: Evaluator,
+    *,
+    observer: Observer | None = None,
+    stop: Callable[[], bool] = never,
+) -> dict[str, Any]:
+    """Run a job from where it stands to its end, or until `stop`; returns the result (JSON-ready).
+
+    A job that has ended gives its stored result. On `stop` the generation in flight is dropped and the job is paused.
+    """
+    job = store.job(job_id)
+    if job.state in END_STATES:
+        if job.result is None:
+            raise InputError(f"job {job.id} has {job.state} without a result: submit its specification as a new job")
+        return job.result
+    store.set_state(job.id, "running", "started" if job.generation == 0 else "resumed")
+    try:
+        return _Run(store, job, evaluator, observer or SilentObserver(), stop).run()
+    except JobStopped:
+        store.set_state(job.id, "paused", "stopped on request")
+        return unfinished_result(store.job(job.id))
+    except KeyboardInterrupt:
+        store.set_state(job.id, "paused", "interrupted")
+        raise
+    except Exception as error:  # whatever it was, the record must not go on saying "running"
+        store.set_state(job.id, "failed", f"{type(error).__name__}: {error}")
+        raise
+
+
+def unfinished_result(job: JobRecord) -> dict[str, Any]:
+    """What can be said of a job that has not ended, with the keys of a result."""
+    return {
+        "job": job.id,
+        "task": job.task,
+        "state": job.state,
+        "champion": None,
+        "front": [],
+        "generations": job.generation,
+        "evaluations": job.evaluations,
+        "seconds": job.seconds,
+        "history": job.history,
+        "stopped_by": None,
+    }
+
+
+class _Run:
+    """The state of one run of a job in this process."""
+
+    def __init__(
+        self, store: Store, job: JobRecord, evaluator: Evaluator, observer: Observer, stop: Callable[[], bool]
+    ) -> None:
+        self.store, self.job, self.evaluator, self.observer, self.stop = store, job, evaluator, observer, stop
+        self.spec = job_spec({**job.spec, "name": job.name, "notes": job.notes, "tags": job.tags})
+        self.family: TaskFamily = self.spec.family()
+        self.recogniser = Recogniser(self.family.known_rules())
+        self.started = time.monotonic() - job.seconds
+        self.search: Search = make_search(self.spec)
+        self.generations = job.generation
+        if job.search_state is not None:
+            self.search.restore(job.search_state, [self._judged(record) for record in store.archive(job.id)])
+
+    def run(self) -> dict[str, Any]:
+        self.observer.on_start(self.job, self.spec)
+        for difference in differences(self.job.versions, versions(self.family)):
+            self.observer.on_warning(f"the same seed may not give the same last bits: {difference}")
+        reason = self._stop_reason()
+        while reason is None:
+            try:
+                self._generation()
+            except JobStopped:
+                if self.stop():
+                    raise
+                reason = "seconds"
+            else:
+                reason = self._stop_reason()
+        return self._finish(reason)
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    def _out_of_time(self) -> bool:
+        limit = self.spec.budget.seconds
+        return limit is not None and self._seconds() >= limit
+
+    def _stop_reason(self) -> str | None:
+        budget: Budget = self.spec.budget
+        best = self.search.front[-1].fitness if self.search.front else -math.inf
+        if self.stop():
+            raise JobStopped("the job was stopped on request")
+        if budget.target is not None and best >= budget.target:
+            return "target"
+        if budget.evaluations is not None and self.search.evaluations >= budget.evaluations:
+            return "evaluations"
+        if budget.generations is not None and self.generations >= budget.generations:
+            return "generations"
+        if self.search.exhausted:
+            return "exhausted"
+        return "seconds" if self._out_of_time() else None
+
+    def _generation(self) -> None:
+        """One round of the loop. Raises JobStopped, with nothing changed, when stopped or out of time."""
+        limit = self.spec.budget.evaluations
+        candidates = self.search.ask(None if limit is None else limit - self.search.evaluations)
+        instances = self.spec.instances
+        assert instances.training is not None
+        keys = self.family.keys("training", instances.training, self.spec.seed, instances.source)
+        scores = score_rules(
+            self.evaluator,
+            self.family,
+            [candidate.rule for candidate in candidates],
+            keys,
+            store=self.store,
+            stop=lambda: self.stop() or self._out_of_time(),
+        )
+        generation = self.search.tell([(score.aggregate, score.outcome) for score in scores])
+        seconds = self._seconds()
+        self.store.commit_generation(self.job.id, self._record(generation, scores, seconds))
+        self.generations += 1
+        self.observer.on_generation(generation, seconds)
+
+    def _record(self, generation: Generation, scores: list[RuleScore], seconds: float) -> GenerationRecord:
+        return GenerationRecord(
+            number=generation.number,
+            search_state=self.search.state(),
+            history=generation.history,
+            evaluations=generation.evaluations,
+            best=generation.best,
+            median=generation.median,
+            n_distinct=len(generation.judged),
+            seconds=seconds,
+            candidates=[
+                CandidateRecord(
+                    rule_record(judged.rule, self.recogniser, behaviour(judged.rule)),
+                    judged.fitness,
+                    judged.outcome.value,
+                    order,
+                )
+                for order, judged in enumerate(generation.judged)
+            ],
+            scores=[record for score in scores for record in score.records],
+            front=[judged.rule.id for judged in generation.front],
+        )
+
+    def _judged(self, record: CandidateRecord) -> Judged:
+        rule = Rule.from_tokens(record.rule.tokens, type(self.family))
+        identity = behaviour(rule) if self.spec.evaluator.fingerprints else rule.id
+        return Judged(rule, identity, record.fitness, Outcome(record.outcome))
+
+    def _finish(self, reason: str) -> dict[str, Any]:
+        front = self.search.front
+        n = self.spec.instances.validation
+        assert n is not None
+        source = self.spec.instances.source
+        keys = self.family.keys("validation", n, VALIDATION_SEED, source)
+        known = [k.rule for k in self.family.known_rules().values() if k.rule not in [item.rule for item in front]]
+        self.observer.on_validation(len(front), n)
+        scores = score_rules(
+            self.evaluator,
+            self.family,
+            [*(item.rule for item in front), *known],
+            keys,
+            store=self.store,
+            stop=self.stop,
+        )
+        validations = {score.rule.id: score.summary() for score in scores[: len(front)]}
+        rows = [
+            rule_object(
+                rule_record(item.rule, self.recogniser), item.fitness, item.outcome.value, validations[item.rule.id]
+            )
+            for item in front
+        ]
+        job = self.store.job(self.job.id)
+        result = {
+            "job": job.id,
+            "task": job.task,
+            "state": "succeeded",
+            "champion": rows[-1] if rows else None,
+            "front": rows,
+            "generations": job.generation,
+            "evaluations": self.search.evaluations,
+            "seconds": self._seconds(),
+            "history": job.history,
+            "stopped_by": reason,
+            "compared_with": self._compared(scores, len(front)),
+        }
+        records: list[ScoreRecord] = [record for score in scores[: len(front)] for record in score.records]
+        self.store.finish(job.id, "succeeded", reason, f"stopped by {reason}", result, validations, records)
+        return result
+
+    def _compared(self, scores: list[RuleScore], n_front: int) -> dict[str, Any] | None:
+        """The champion beside the best known rule, paired over the validation instances."""
+        names = {known.rule.id: name for name, known in self.family.known_rules().items()}
+        candidates = [s for s in scores if s.rule.id in names and s.outcome is Outcome.ok]
+        if not n_front or not candidates or scores[n_front - 1].outcome is not Outcome.ok:
+            return None
+        best, champion = max(candidates, key=lambda s: s.aggregate), scores[n_front - 1]
+        difference = champion.fitness - best.fitness
+        n = len(difference)
+        error = float(np.std(difference, ddof=1)) / math.sqrt(n) if n > 1 else None
+        return {
+            "known_as": names[best.rule.id],
+            "rule": best.rule.text,
+            "validation_fitness": best.summary(),
+            "champion_minus_known": float(np.mean(difference)),
+            "standard_error": error,
+        }

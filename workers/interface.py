@@ -1,0 +1,158 @@
+"""What `import ruleforge` offers: evolve, evaluate and their results."""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ruleforge.family import family as bound_family
+from ruleforge.language.rule import Rule
+from ruleforge.spec import job_spec, read_toml
+from ruleforge.store import open_store
+from workers.evaluate import evaluate_rules
+from workers.evaluators import ThreadEvaluator
+from workers.evolve import Observer, run_job, submit
+
+DEFAULT_DATABASE = "sqlite:///ruleforge.db"
+
+
+def database_url(given: str | None = None) -> str:
+    """The record to use: the one given, else RULEFORGE_DB, else ruleforge.db in the current folder."""
+    return given or os.environ.get("RULEFORGE_DB") or DEFAULT_DATABASE
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class FoundRule:
+    """A rule of a result: the rule, its training fitness, validation fitness and name if it is known."""
+
+    rule: Rule
+    fitness: float | None
+    validation: Mapping[str, Any]
+    known_as: str | None
+
+    def __str__(self) -> str:
+        return self.rule.text
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an evolution found: `front` simplest first, `champion` the best by training fitness, `raw` the JSON."""
+
+    champion: FoundRule | None
+    front: tuple[FoundRule, ...]
+    raw: Mapping[str, Any]
+
+    @property
+    def job(self) -> str:
+        """Id of the job in the record."""
+        return str(self.raw["job"])
+
+    @property
+    def history(self) -> str:
+        """Digest over every generation's rules and fitness: equal digests = identical histories."""
+        return str(self.raw["history"])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{item.rule.complexity}</td><td>{_number(item.fitness)}</td>"
+            f"<td>{_number(item.validation['mean'])} ± {_number(item.validation['standard_error'])}"
+            f" ({item.validation['n']})</td><td>${html.escape(item.rule.latex)}$</td>"
+            f"<td><code>{html.escape(item.rule.text)}</code></td><td>{html.escape(item.known_as or '')}</td></tr>"
+            for item in self.front
+        )
+        head = "".join(
+            f"<th>{title}</th>"
+            for title in ("complexity", "training fitness", "validation fitness (n)", "formula", "text", "known as")
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Score of one rule: fitness per instance, aggregate, mean and standard error (None where not finite)."""
+
+    rule: Rule
+    fitness: tuple[float | None, ...]
+    aggregate: float | None
+    mean: float | None
+    standard_error: float | None
+    outcome: str
+    known_as: str | None
+
+
+def _found(task: str, item: Mapping[str, Any]) -> FoundRule:
+    return FoundRule(Rule.parse(item["rule"], task), item["fitness"], item["validation_fitness"], item["known_as"])
+
+
+def as_result(raw: Mapping[str, Any]) -> Result:
+    """A result from the JSON of a job."""
+    front = tuple(_found(raw["task"], item) for item in raw["front"])
+    return Result(front[-1] if front else None, front, raw)
+
+
+def evolve(
+    task: str,
+    *,
+    config: str | Path | None = None,
+    workers: int | None = None,
+    db: str | None = None,
+    observer: Observer | None = None,
+    **specification: Any,
+) -> Result:
+    """Evolve rules for a task and return the front, validated on unseen instances.
+
+    `specification` holds keys of the job specification, e.g. seed=1, budget={"evaluations": 500},
+    parameters={"learning_rate": 5}; they go over those of the TOML file `config`. Uses all cores unless `workers` says
+    otherwise; the result does not depend on it. Everything is recorded in `db` (default ruleforge.db, or RULEFORGE_DB).
+    Raises InputError for anything that cannot be used.
+    """
+    given = read_toml(Path(config)) if config is not None else {}
+    spec = job_spec({**given, **specification, "task": task})
+    evaluator = ThreadEvaluator(workers or usable_cores())
+    try:
+        with open_store(database_url(db)) as store:
+            return as_result(run_job(store, submit(store, spec), evaluator, observer=observer))
+    finally:
+        evaluator.close()
+
+
+def evaluate(
+    task: str,
+    rule: str | Rule,
+    *,
+    split: Literal["training", "validation", "test"] = "training",
+    n: int | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    **parameters: Any,
+) -> Evaluation:
+    """Score one rule on n instances of a split. `parameters` are those of the task family."""
+    family = bound_family(task, parameters)
+    parsed = rule if isinstance(rule, Rule) else Rule.parse(rule, task)
+    evaluator = ThreadEvaluator(workers or usable_cores())
+    try:
+        (found,) = evaluate_rules(evaluator, family, [parsed], split=split, n=n, seed=seed)
+    finally:
+        evaluator.close()
+    return Evaluation(
+        parsed,
+        tuple(found["fitness"]),
+        found["aggregate"],
+        found["mean"],
+        found["standard_error"],
+        found["outcome"],
+        found["known_as"],
+    )

@@ -1,0 +1,115 @@
+"""Rules × instances → scores, with the record as a cache."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleforge.family import InstanceKey, Outcome, TaskFamily
+from ruleforge.language.identity import Recogniser, behaviour
+from ruleforge.language.rule import Rule
+from ruleforge.store import RuleRecord, ScoreRecord, Store
+from workers.evaluators.interface import Evaluator, never
+from workers.versions import context
+
+
+@dataclass(frozen=True)
+class RuleScore:
+    """One rule on several instances.
+
+    fitness: (n_instances,) float64, −∞ where not ok; outcome: ok, or the first that was not; aggregate: as the family
+    aggregates, −∞ unless ok; records: one per instance, for the record.
+    """
+
+    rule: Rule
+    fitness: NDArray[np.float64]
+    outcome: Outcome
+    aggregate: float
+    records: tuple[ScoreRecord, ...]
+
+    def summary(self) -> dict[str, Any]:
+        """aggregate, mean, standard_error, n: None where they are not finite."""
+        n = len(self.fitness)
+        if self.outcome is not Outcome.ok:
+            return {"aggregate": None, "mean": None, "standard_error": None, "n": n}
+        error = float(np.std(self.fitness, ddof=1)) / math.sqrt(n) if n > 1 else None
+        return {"aggregate": self.aggregate, "mean": float(np.mean(self.fitness)), "standard_error": error, "n": n}
+
+
+def score_rules(
+    evaluator: Evaluator,
+    family: TaskFamily,
+    rules: Sequence[Rule],
+    keys: Sequence[InstanceKey],
+    *,
+    store: Store | None = None,
+    stop: Callable[[], bool] = never,
+) -> list[RuleScore]:
+    """Score rules on all instances; what the record already holds for exactly these is not simulated again."""
+    where = context(family)
+    instances = [str(key) for key in keys]
+    known = store.cached_scores(where, [rule.id for rule in rules], instances) if store is not None else {}
+    missing = [rule for rule in rules if not all(_final(known.get((rule.id, instance))) for instance in instances)]
+    fresh: dict[str, list[ScoreRecord]] = {rule.id: [] for rule in missing}
+    for instance, scores in zip(instances, evaluator.score(family, missing, keys, stop), strict=True):
+        for position, rule in enumerate(missing):
+            metrics = {name: float(values[position]) for name, values in scores.metrics.items()}
+            # A record does not keep the sign of zero, and a cached score must be the same bits as a fresh one.
+            fitness, outcome = float(scores.fitness[position]) + 0.0, scores.outcome[position]
+            fresh[rule.id].append(ScoreRecord(rule.id, where, instance, fitness, outcome.value, metrics))
+    return [
+        _gathered(family, rule, fresh.get(rule.id) or [known[rule.id, instance] for instance in instances])
+        for rule in rules
+    ]
+
+
+def _gathered(family: TaskFamily, rule: Rule, records: Sequence[ScoreRecord]) -> RuleScore:
+    fitness = np.array([record.fitness for record in records])
+    outcome = next((Outcome(r.outcome) for r in records if r.outcome != Outcome.ok.value), Outcome.ok)
+    aggregate = family.aggregate(fitness) + 0.0 if outcome is Outcome.ok else -math.inf
+    return RuleScore(rule, fitness, outcome, aggregate, tuple(records))
+
+
+def _final(record: ScoreRecord | None) -> bool:
+    """A score that another run would give again; one that a limit of that run cut short is not."""
+    return record is not None and record.outcome in (Outcome.ok.value, Outcome.non_finite.value)
+
+
+def rule_record(rule: Rule, recogniser: Recogniser, identity: str | None = None) -> RuleRecord:
+    """What the record keeps of a rule."""
+    known = recogniser.recognise(rule)
+    return RuleRecord(
+        id=rule.id,
+        task=rule.task,
+        text=rule.text,
+        tokens=rule.to_tokens(),
+        complexity=rule.complexity,
+        behaviour=identity or behaviour(rule),
+        known_as=known.name if known else None,
+        known_factor=known.factor if known else None,
+    )
+
+
+def finite(value: float | None) -> float | None:
+    """The number, or None if it is not finite: how JSON, Markdown and the record write it."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def rule_object(record: RuleRecord, fitness: float | None, outcome: str | None, validation: Any) -> dict[str, Any]:
+    """The rule object of every list and result (JSON-ready)."""
+    return {
+        "id": record.id,
+        "behaviour": record.behaviour,
+        "rule": record.text,
+        "complexity": record.complexity,
+        "fitness": finite(fitness),
+        "validation_fitness": validation,
+        "outcome": outcome,
+        "known_as": record.known_as,
+        "known_factor": record.known_factor,
+    }
