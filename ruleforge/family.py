@@ -195,7 +195,7 @@ class TaskFamily(ABC):
         """One fitness from those of all instances, (n_instances,) float64: the mean, unless a family says otherwise."""
         return float(np.mean(fitness))
 
-    def draw(self, rule: Rule, traces: Sequence[Trace], figure: Figure) -> None:  # noqa: ARG002
+    def draw(self, rule: Rule, traces: Sequence[Trace], figure: Figure) -> None:
         """Draw what a rule does into a matplotlib figure, from its traces on several instances."""
         raise InputError(f"{self.name} has no picture of its rules")
 

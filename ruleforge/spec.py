@@ -77,6 +77,9 @@ class SearchSettings(_Part):
     crossover: float = Field(
         0.3, ge=0, le=1, description="share of offspring made by exchanging subtrees; the rest mutates"
     )
+    small_rules: float = Field(
+        0.5, ge=0, le=1, description="share of offspring that are untried small rules, while any are left"
+    )
     tournament: int = Field(
         3, ge=1, le=1000, description="rules drawn per choice of a parent; the best of them is taken"
     )
@@ -142,7 +145,7 @@ def job_spec(given: Mapping[str, Any]) -> JobSpec:
     Raises SpecificationError with a JSON pointer and a sentence for each fault.
     """
     try:
-        spec = JobSpec.model_validate(dict(given))
+        spec = JobSpec.model_validate(dict(given) if isinstance(given, Mapping) else given)
     except ValidationError as error:
         raise SpecificationError(explain(error, JobSpec)) from None
     family = family_class(spec.task)
@@ -181,7 +184,7 @@ def _grammar(given: Grammar, family: type[TaskFamily]) -> Grammar:
     signals: dict[str, tuple[str, ...]] = {}
     for slot in family.slots:
         chosen = by_slot.get(slot.name, everywhere)
-        signals[slot.name] = slot.default_symbols if chosen is None else tuple(chosen)
+        signals[slot.name] = slot.default_symbols if chosen is None else tuple(dict.fromkeys(chosen))
         for symbol in signals[slot.name]:
             if symbol not in slot.symbols:
                 errors.append((f"/grammar/signals/{slot.name}", unknown_name("signal", symbol, slot.symbols)))
@@ -190,7 +193,7 @@ def _grammar(given: Grammar, family: type[TaskFamily]) -> Grammar:
             Rule.parse(text, family)
         except InputError as error:
             errors.append((f"/grammar/seed_rules/{index}", str(error)))
-    constants = defaults.constants if given.constants is None else given.constants
+    constants = defaults.constants if given.constants is None else tuple(dict.fromkeys(given.constants))
     errors += [
         (f"/grammar/signals/{name}", "expected at least one signal or constant, and none is left")
         for name, symbols in signals.items()
@@ -207,10 +210,10 @@ def read_toml(path: Path) -> dict[str, Any]:
     """A specification file as nested dictionaries. Raises InputError with line and column if it does not parse."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path} is not valid TOML: {error}") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
+    except (ValueError, RecursionError) as error:  # not TOML, or a number or nesting beyond what Python reads
+        raise InputError(f"{path} is not valid TOML: {error}") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
 
@@ -226,13 +229,12 @@ def apply_setting(given: dict[str, Any], setting: str, family: type[TaskFamily])
         raise InputError(f"expected KEY=VALUE after --set, and {setting!r} came")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, KeyError):
+    except (ValueError, KeyError, RecursionError):
         value = text.strip()
     parameters, keys = family.Parameters.model_fields, _dotted(JobSpec)
     if key in parameters:
-        given.setdefault("parameters", {})[key] = value
-        return
-    if key.startswith("grammar.signals.") or key.removeprefix("parameters.") in parameters or key in keys:
+        path = ["parameters", key]
+    elif key.startswith("grammar.signals.") or key.removeprefix("parameters.") in parameters or key in keys:
         path = key.split(".")
     else:
         raise InputError(unknown_name("key", key, [*parameters, *keys]))

@@ -13,7 +13,7 @@ from ruleforge.kernel.compiler import kernel
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def fused_multiply_add(_typing: Any, a: Any, b: Any, c: Any) -> Any:  # noqa: ARG001 (numba types by position)
+def fused_multiply_add(_typing: Any, a: Any, b: Any, c: Any) -> Any:
     """a·b + c with one rounding (IEEE fusedMultiplyAdd), never left to the compiler's choice."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
@@ -23,7 +23,7 @@ def fused_multiply_add(_typing: Any, a: Any, b: Any, c: Any) -> Any:  # noqa: AR
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def shifted_to_exponent(_typing: Any, number: Any) -> Any:  # noqa: ARG001 (numba types by position)
+def shifted_to_exponent(_typing: Any, number: Any) -> Any:
     """The lowest 12 bits of a float64 moved into sign and exponent, the rest zero."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:

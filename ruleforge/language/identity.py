@@ -25,13 +25,22 @@ def _probes(slot: Slot) -> Mapping[str, NDArray[np.float64]]:
     return probe_inputs(slot)
 
 
+def leaf_outputs(token: Token, slot: Slot) -> NDArray[np.float64]:
+    """Values of a signal or a constant on its slot's probe inputs: (n_probes,) float64."""
+    probes = _probes(slot)
+    return probes[token] if isinstance(token, str) else np.full(next(iter(probes.values())).shape, token)
+
+
+def digest_of(values: NDArray[np.float64]) -> str:
+    """32 hexadecimal digits over rounded outputs: equal for values that count as equal."""
+    return hashlib.blake2b(_rounded(values).tobytes(), digest_size=16).hexdigest()
+
+
 def outputs(tokens: Tokens, slot: Slot) -> NDArray[np.float64]:
     """Values of one expression on its slot's probe inputs: (n_probes,) float64, poles included."""
-    probes = _probes(slot)
-    shape = next(iter(probes.values())).shape
 
     def leaf(token: Token) -> NDArray[np.float64]:
-        return probes[token] if isinstance(token, str) else np.full(shape, token)
+        return leaf_outputs(token, slot)
 
     def node(primitive: Primitive, operands: list[NDArray[np.float64]]) -> NDArray[np.float64]:
         result: NDArray[np.float64] = apply(primitive, operands)
@@ -94,6 +103,8 @@ def _proportional(values: list[NDArray[np.float64]], known: list[NDArray[np.floa
         if not np.array_equal(ours[~regular], theirs[~regular], equal_nan=True):
             return None
         a, b = ours[regular], theirs[regular]
+        if not a.any() and not b.any():
+            continue  # zero on both sides, as in a slot that does nothing: any factor will do
         if factor is None:
             norm = float(np.dot(b, b))
             if norm == 0.0 or not np.isfinite(norm):
@@ -101,7 +112,7 @@ def _proportional(values: list[NDArray[np.float64]], known: list[NDArray[np.floa
             factor = float(np.dot(a, b)) / norm
             if not (np.isfinite(factor) and factor > 0):
                 return None
-        if not np.allclose(a, factor * b, rtol=1e-9, atol=max(1.0, factor) * ZERO):
+        if not np.allclose(a, factor * b, rtol=1e-9, atol=factor * ZERO):
             return None
     return factor
 

@@ -63,7 +63,9 @@ class _Parser:
         self.text, self.slot, self.signals = text, slot, signals
         self.lexemes = _lexemes(text, start, end)
         self.index = 0
-        self.nesting = 0
+        # Parentheses and calls, and signs and powers, are counted apart: a tree of MAX_DEPTH levels never needs more
+        # of either when it is written out, and Python's own stack is never at risk.
+        self.nesting = {"parenthesis": 0, "prefix": 0}
 
     @property
     def next(self) -> Lexeme:
@@ -85,9 +87,9 @@ class _Parser:
             came = f"{lexeme.text!r}" if lexeme.text else "the end"
             raise self.refuse(f"expected {operator!r} {after}, and {came} came", lexeme)
 
-    def enter(self, lexeme: Lexeme) -> None:
-        self.nesting += 1
-        if self.nesting > MAX_DEPTH:
+    def enter(self, kind: str, lexeme: Lexeme) -> None:
+        self.nesting[kind] += 1
+        if self.nesting[kind] > MAX_DEPTH:
             raise self.refuse(f"the rule is nested too deeply: at most {MAX_DEPTH} levels are allowed", lexeme)
 
     def expression(self) -> Tokens:
@@ -119,10 +121,10 @@ class _Parser:
         sign = self.take("-", "+")
         if sign is None:
             return self.power()
-        self.enter(sign)
+        self.enter("prefix", sign)
         number = self.next
         operand = self.negation()
-        self.nesting -= 1
+        self.nesting["prefix"] -= 1
         if sign.text == "+":
             return operand
         if number.kind == "number" and len(operand) == 1:  # -2 is a number; -(2), -x and -2**x are negations
@@ -134,9 +136,9 @@ class _Parser:
         operator = self.take("**")
         if operator is None:
             return base
-        self.enter(operator)
+        self.enter("prefix", operator)
         exponent = self.negation()
-        self.nesting -= 1
+        self.nesting["prefix"] -= 1
         return ("**", *base, *exponent)
 
     def number(self, lexeme: Lexeme) -> float:
@@ -162,10 +164,10 @@ class _Parser:
                 )
             return (lexeme.text,)
         if lexeme.kind == "operator" and lexeme.text == "(":
-            self.enter(lexeme)
+            self.enter("parenthesis", lexeme)
             inner = self.sum()
             self.expect(")", "to close the parenthesis")
-            self.nesting -= 1
+            self.nesting["parenthesis"] -= 1
             return inner
         came = f"{lexeme.text!r}" if lexeme.text else "the end"
         self.index -= 1
@@ -174,13 +176,13 @@ class _Parser:
         )
 
     def call(self, lexeme: Lexeme, function: str) -> Tokens:
-        self.enter(lexeme)
+        self.enter("parenthesis", lexeme)
         self.expect("(", f"after the function {lexeme.text!r}")
         operands: list[Tokens] = [self.sum()]
         while self.take(","):
             operands.append(self.sum())
         self.expect(")", f"to close {lexeme.text!r}(")
-        self.nesting -= 1
+        self.nesting["parenthesis"] -= 1
         arity = PRIMITIVES[function].arity
         if len(operands) != arity:
             raise self.refuse(f"{lexeme.text!r} takes {arity} argument(s), and {len(operands)} came", lexeme)
@@ -211,6 +213,7 @@ def parse_rule(text: str, slots: Sequence[tuple[str, Sequence[str]]]) -> dict[st
     while position <= len(text):
         end = text.find(";", position)
         end = len(text) if end < 0 else end
+        start = end - len(text[position:end].lstrip())
         label = _SLOT.match(text, position, end)
         if label is not None:
             name, begin = label.group(1), label.end()
@@ -220,7 +223,7 @@ def parse_rule(text: str, slots: Sequence[tuple[str, Sequence[str]]]) -> dict[st
             name, begin = names[0], position
         elif text[position:end].strip():
             raise RuleSyntaxError(
-                f"each expression needs its slot's name: expected '{example}'", text=text, position=position
+                f"each expression needs its slot's name: expected '{example}'", text=text, position=start
             )
         else:
             position = end + 1
@@ -229,7 +232,7 @@ def parse_rule(text: str, slots: Sequence[tuple[str, Sequence[str]]]) -> dict[st
             if not text[begin:end].strip() and label is None:  # a closing semicolon
                 position = end + 1
                 continue
-            raise RuleSyntaxError(f"slot {name!r} is given twice", text=text, position=position)
+            raise RuleSyntaxError(f"slot {name!r} is given twice", text=text, position=start)
         signals = next(symbols for slot, symbols in slots if slot == name)
         found[name] = _Parser(text, begin, end, name, signals).expression()
         position = end + 1

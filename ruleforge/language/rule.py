@@ -52,6 +52,8 @@ class Rule:
         from ruleforge.family import family_class
 
         family = family_class(task) if isinstance(task, str) else task
+        if not isinstance(expressions, (list, tuple)):
+            raise InputError(f"a rule is a list of expressions, and {type(expressions).__name__} came")
         if len(expressions) != len(family.slots):
             raise InputError(
                 f"{family.name} has {len(family.slots)} slot(s), and {len(expressions)} expression(s) came"

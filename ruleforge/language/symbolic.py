@@ -15,7 +15,7 @@ import sympy
 from numpy.typing import NDArray
 
 from ruleforge.errors import InputError
-from ruleforge.language.primitives import PRIMITIVES, Primitive
+from ruleforge.language.primitives import PRIMITIVES, Primitive, apply
 from ruleforge.language.tokens import Token, Tokens, fold
 
 _OPAQUE: Mapping[str, Any] = {
@@ -24,6 +24,8 @@ _OPAQUE: Mapping[str, Any] = {
 _NUMPY: Mapping[str, Callable[..., Any]] = {
     f"primitive_{primitive.opcode}": primitive.numpy for primitive in PRIMITIVES.values()
 }
+# Powers of numbers are exact in sympy up to this exponent and this many bits.
+EXACT_EXPONENT, EXACT_BITS = 64, 1024
 _BY_SYMPY_NAME = {primitive.sympy: name for name, primitive in PRIMITIVES.items() if primitive.sympy}
 
 
@@ -35,8 +37,32 @@ def _symbol(name: str) -> Any:
     return sympy.Symbol(name, real=True)
 
 
+def _computed(primitive: Primitive, operands: list[Any]) -> Any:
+    """What a rule computes from these numbers, a float64."""
+    return _number(float(apply(primitive, [np.float64(operand) for operand in operands])))
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    """The power in sympy, exact where that is small.
+
+    sympy writes 9**9**9 out, with its 370 million digits, and 2**(10**9)·x**(10**9) for (2·x)**(10**9). So large
+    exponents become floats, and large powers of numbers become what the rule computes, a float64.
+    """
+    coefficient = base.as_coeff_Mul()[0]
+    digits = max(coefficient.p.bit_length(), coefficient.q.bit_length()) if coefficient.is_Rational else 0
+    exact = exponent.is_Integer and abs(exponent) <= EXACT_EXPONENT and digits * abs(int(exponent)) <= EXACT_BITS
+    if exact or not exponent.is_number or not exponent.is_extended_real:
+        return base**exponent
+    if base.is_number and base.is_extended_real:
+        return _computed(PRIMITIVES["**"], [base, exponent])
+    return base ** (sympy.Float(exponent, 17) if exponent.is_Integer else exponent)
+
+
 def to_sympy(tokens: Sequence[Token]) -> Any:
-    """The expression in ordinary sympy algebra, over real symbols. sympy may order and combine terms."""
+    """The expression in ordinary sympy algebra, over real symbols. sympy may order and combine terms.
+
+    Raises InputError if sympy has no such expression.
+    """
 
     def node(primitive: Primitive, operands: list[Any]) -> Any:
         match primitive.name:
@@ -49,12 +75,17 @@ def to_sympy(tokens: Sequence[Token]) -> Any:
             case "/":
                 return operands[0] / operands[1]
             case "**":
-                return operands[0] ** operands[1]
+                return _power(*operands)
+            case "exp" if operands[0].is_number and operands[0].is_extended_real and abs(operands[0]) > EXACT_EXPONENT:
+                return _computed(primitive, operands)
             case "neg":
                 return -operands[0]
         return getattr(sympy, primitive.sympy)(*operands)
 
-    return fold(tokens, lambda token: _symbol(token) if isinstance(token, str) else _number(token), node)
+    try:
+        return fold(tokens, lambda token: _symbol(token) if isinstance(token, str) else _number(token), node)
+    except (TypeError, ValueError) as error:  # min(1/0, w): sympy's 1/0 is complex and has no order
+        raise InputError(f"sympy cannot write this rule ({error}): use to_numpy for its values") from None
 
 
 def from_sympy(expression: Any, signals: Sequence[str]) -> Tokens:

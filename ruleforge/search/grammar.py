@@ -23,6 +23,7 @@ class RuleGrammar:
         assert grammar.signals is not None
         self.family = family
         self.max_complexity, self.max_depth = grammar.max_complexity, grammar.max_depth
+        self.operators, self.constants, self.signals = grammar.operators, grammar.constants, grammar.signals
         self.primitive_sets = [
             _primitive_set(slot.name, grammar.operators, grammar.constants, grammar.signals[slot.name])
             for slot in family.slots
@@ -30,7 +31,11 @@ class RuleGrammar:
 
     def to_rule(self, trees: Sequence[Any]) -> Rule:
         """The rule that the trees of an individual spell."""
-        return Rule(self.family.name, self.family.slots, tuple(_to_tokens(tree) for tree in trees))
+        return self.rule_of(tuple(_to_tokens(tree) for tree in trees))
+
+    def rule_of(self, expressions: tuple[Tokens, ...]) -> Rule:
+        """The rule of these expressions, one per slot."""
+        return Rule(self.family.name, self.family.slots, expressions)
 
     def to_trees(self, rule: Rule) -> list[Any]:
         """The trees of a rule; its operators and leaves need not belong to the grammar (seed rules)."""

@@ -7,7 +7,7 @@ import json
 import math
 import random
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from ruleforge.language.identity import behaviour
 from ruleforge.language.rule import Rule
 from ruleforge.search.grammar import RuleGrammar
 from ruleforge.search.interface import Candidate, Generation, Judged
+from ruleforge.search.small_rules import SmallRules
 from ruleforge.search.variation import Variation
 from ruleforge.spec import JobSpec
 
@@ -36,7 +37,11 @@ class MuPlusLambda:
         self._seed = spec.seed
         self._fingerprints = spec.evaluator.fingerprints
         self._seed_rules = [Rule.parse(text, grammar.family) for text in spec.grammar.seed_rules]
-        self._archive: dict[str, Judged] = {}
+        self._small = SmallRules(grammar, spec.seed) if spec.search.small_rules > 0 else None
+        self._position = 0  # in the small rules: the next one to be tried
+        self._position_asked = 0
+        self._archive: dict[str, Judged] = {}  # by behaviour, what stands for it
+        self._scored: set[str] = set()  # exact identities of everything judged
         self._population: list[Judged] = []
         self._generation = 0
         self._idle = 0
@@ -56,18 +61,24 @@ class MuPlusLambda:
         sequence = np.random.SeedSequence(self._seed, spawn_key=(0, self._generation))
         generator = random.Random(int.from_bytes(sequence.generate_state(8, np.uint32).tobytes(), "little"))
         variation = Variation(self._grammar, generator)
-        wanted = (
-            self._settings.offspring if self._population else max(self._settings.population, self._settings.offspring)
-        )
         seeds = [] if self._generation else list(self._seed_rules)
+        wanted = self._settings.offspring
+        if not self._population:
+            wanted = max(wanted, self._settings.population, len(seeds))
         parents = [self._grammar.to_trees(judged.rule) for judged in self._population]
         offspring: dict[str, Candidate] = {}
         asked: dict[str, Candidate] = {}
         n_new = 0
+        n_small = round(wanted * self._settings.small_rules) if self._population else wanted
+        self._position_asked = self._position
         for place in range(wanted):
             if at_most is not None and n_new >= at_most:
                 break
-            candidate = self._draw(variation, parents, seeds[place] if place < len(seeds) else None, offspring)
+            if place < len(seeds):
+                candidate = self._seed_rule(seeds[place], offspring)
+            else:
+                candidate = self._small_rule(offspring) if place < n_small else None
+                candidate = candidate or self._draw(variation, parents, offspring)
             if candidate is None:
                 continue
             offspring[candidate.behaviour] = candidate
@@ -84,15 +95,13 @@ class MuPlusLambda:
         """Take (fitness, outcome) of the candidates last asked for, in their order."""
         if len(scores) != len(self._asked):
             raise InputError(f"{len(self._asked)} candidates were asked for, and {len(scores)} scores came")
-        judged = [
-            Judged(candidate.rule, candidate.behaviour, fitness if outcome is Outcome.ok else -math.inf, outcome)
-            for candidate, (fitness, outcome) in zip(self._asked, scores, strict=True)
-        ]
+        judged = [_judged(candidate, *score) for candidate, score in zip(self._asked, scores, strict=True)]
         n_new = sum(candidate.behaviour not in self._archive for candidate in self._asked)
-        self._archive.update((item.behaviour, item) for item in judged)
+        for item in judged:
+            self._keep(item)
         self.evaluations += n_new
         self._idle = 0 if n_new else self._idle + 1
-        self.front = _front([*self.front, *judged])
+        self.front = _front([*self.front, *judged], self._archive)
         self._population = self._survivors()
         self._history = _digest(self._history, judged)
         finite = [item.fitness for item in self._population if item.outcome is Outcome.ok]
@@ -106,6 +115,7 @@ class MuPlusLambda:
             history=self._history,
         )
         self._generation += 1
+        self._position = self._position_asked
         self._asked, self._offspring = [], []
         return summary
 
@@ -117,24 +127,46 @@ class MuPlusLambda:
             "front": [item.behaviour for item in self.front],
             "evaluations": self.evaluations,
             "idle": self._idle,
+            "position": self._position,
             "history": self._history,
         }
 
     def restore(self, state: dict[str, Any], archive: Iterable[Judged]) -> None:
         """Continue where `state` was taken; `archive` is everything judged until then, in order."""
-        self._archive = {item.behaviour: item for item in archive}
+        self._archive, self._scored = {}, set()
+        self._asked, self._offspring = [], []
+        for item in archive:
+            self._keep(item)
         self.front = tuple(self._archive[identity] for identity in state["front"])
         self._generation, self.evaluations = state["generation"], state["evaluations"]
-        self._idle, self._history = state["idle"], state["history"]
+        self._idle, self._history, self._position = state["idle"], state["history"], state["position"]
         self._population = [self._archive[identity] for identity in state["population"]]
 
-    def _draw(
-        self, variation: Variation, parents: list[Any], seed: Rule | None, taken: dict[str, Candidate]
-    ) -> Candidate | None:
+    def _keep(self, judged: Judged) -> None:
+        """Let a rule stand for its behaviour, unless another form of it that did better does so already."""
+        self._scored.add(judged.rule.id)
+        known = self._archive.get(judged.behaviour)
+        if known is None or judged.fitness >= known.fitness:
+            self._archive[judged.behaviour] = judged
+
+    def _seed_rule(self, rule: Rule, taken: Mapping[str, Candidate]) -> Candidate | None:
+        candidate = Candidate(rule, self._identity(rule))
+        return None if candidate.behaviour in taken else candidate
+
+    def _small_rule(self, taken: Mapping[str, Candidate]) -> Candidate | None:
+        """The next small rule of a behaviour not yet known; None when they are used up."""
+        while self._small is not None and self._position_asked < len(self._small):
+            rule = self._grammar.rule_of(self._small.expressions_at(self._position_asked))
+            self._position_asked += 1
+            if not self._grammar.allows(rule):
+                continue
+            candidate = Candidate(rule, self._identity(rule))
+            if candidate.behaviour not in taken and candidate.behaviour not in self._archive:
+                return candidate
+        return None
+
+    def _draw(self, variation: Variation, parents: list[Any], taken: Mapping[str, Candidate]) -> Candidate | None:
         """One offspring of a behaviour not yet known, if some attempts find one; else a known one, or None."""
-        if seed is not None:
-            candidate = Candidate(seed, self._identity(seed))
-            return None if candidate.behaviour in taken else candidate
         repeat: Candidate | None = None
         for _ in range(ATTEMPTS):
             rule = self._grammar.to_rule(self._vary(variation, parents))
@@ -165,22 +197,35 @@ class MuPlusLambda:
         return behaviour(rule) if self._fingerprints else rule.id
 
     def _is_shorter_form(self, candidate: Candidate, known: Judged) -> bool:
-        """Simpler than what stands for the same behaviour on the front: worth scoring, because its text is what people read."""
-        return candidate.rule.complexity < known.rule.complexity and any(known is item for item in self.front)
+        """Simpler than what stands for its behaviour on the front: worth scoring, for its text is what people read.
+
+        Once only: a form that did worse, because the probe inputs missed a pole, is not tried again.
+        """
+        simpler = candidate.rule.complexity < known.rule.complexity and candidate.rule.id not in self._scored
+        return simpler and any(known is item for item in self.front)
 
     def _survivors(self) -> list[Judged]:
-        """The μ best of offspring and parents by fitness, each behaviour once; at equal fitness offspring come first."""
+        """The μ best of offspring and parents, each behaviour once; at equal fitness offspring come first."""
         offspring = [self._archive[candidate.behaviour] for candidate in self._offspring]
         pool = {item.behaviour: self._archive[item.behaviour] for item in [*offspring, *self._population]}
         ranked = sorted(pool.values(), key=lambda item: -item.fitness)
         return ranked[: self._settings.population]
 
 
-def _front(judged: Iterable[Judged]) -> tuple[Judged, ...]:
-    """The rules that no other beats in complexity and fitness, simplest first; of equal ones the first, each behaviour once."""
+def _judged(candidate: Candidate, fitness: float, outcome: Outcome) -> Judged:
+    if outcome is Outcome.ok and not math.isfinite(fitness):
+        outcome = Outcome.non_finite
+    return Judged(candidate.rule, candidate.behaviour, fitness if outcome is Outcome.ok else -math.inf, outcome)
+
+
+def _front(judged: Iterable[Judged], archive: Mapping[str, Judged]) -> tuple[Judged, ...]:
+    """The rules that no other beats in complexity and fitness, simplest first; of equal ones the first.
+
+    Each behaviour once, in the form that stands for it in the archive.
+    """
     best: list[Judged] = []
-    latest = {item.behaviour: item for item in judged}  # a shorter form takes the place of what it repeats
-    for item in sorted(latest.values(), key=lambda item: (item.rule.complexity, -item.fitness)):
+    standing = {item.behaviour: archive[item.behaviour] for item in judged}
+    for item in sorted(standing.values(), key=lambda item: (item.rule.complexity, -item.fitness)):
         if item.outcome is Outcome.ok and (not best or item.fitness > best[-1].fitness):
             best.append(item)
     return tuple(best)

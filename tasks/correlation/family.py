@@ -82,8 +82,8 @@ class Correlation(TaskFamily):
     Parameters = CorrelationParameters
     parameters: CorrelationParameters
     slots: ClassVar[tuple[Slot, ...]] = (
-        Slot("depress", _signals("output", "input"), "input -> output", "pre_spike"),
-        Slot("facilitate", _signals("input", "output"), "input -> output", "post_spike"),
+        Slot("depress", _signals("output", "input"), "w → w − λ·f, then w if w > 0 else 0", "pre_spike"),
+        Slot("facilitate", _signals("input", "output"), "w → w + λ·f, then 1 if w > 1 else w", "post_spike"),
     )
     search_defaults: ClassVar[SearchDefaults] = SearchDefaults(
         operators=("+", "-", "*", "/", "**"), constants=(0.1, 1.0, 10.0), target=20.0, training=8, validation=8

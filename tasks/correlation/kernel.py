@@ -9,7 +9,7 @@ are kept are those after each input spike.
 
 Depression works on blocks of input spikes, all from different inputs and all under the trace of the output as it is
 known so far. Then the membrane follows. If it fires within the block, what comes after that spike reached the synapses
-is dropped and done again; nothing has been written for it.
+is done again: no synapse was written yet.
 """
 
 from __future__ import annotations

@@ -223,8 +223,8 @@ class Reward(TaskFamily):
         published = abs(ratio - kernel.PUBLISHED_SCALE_RATIO) < 1e-12 * ratio
         run = kernel.run_trials_published if published else kernel.run_trials_general
         run(
-            n_trials, instance.order, instance.labels, instance.offsets, instance.arrival_steps, instance.arrival_inputs,
-            instance.noise_seeds, *self._constants.values(),
+            n_trials, instance.order, instance.labels, instance.offsets, instance.arrival_steps,
+            instance.arrival_inputs, instance.noise_seeds, *self._constants.values(),
             programs.instructions, programs.lengths, programs.results, fill_constants(programs, n_inputs), len(rules),
             weights, rewards, counts, *(recorded or (none, none)), outcome,
         )  # fmt: skip

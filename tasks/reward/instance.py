@@ -97,22 +97,28 @@ def from_arrays(
 
     patterns: per pattern, per input, the spike times in ms, ascending, in [0, T); labels: (n_patterns,), ±1;
     order: (n_trials,), the pattern shown in each trial; initial_weights: (n_inputs,), pA, finite.
+    noise_seed: of the output noise, 0 or more.
     Raises InputError that names the field, what was expected and what came.
     """
+    if isinstance(noise_seed, bool) or not isinstance(noise_seed, (int, np.integer)) or noise_seed < 0:
+        raise InputError(f"noise_seed: expected an integer of 0 or more, and {noise_seed!r} came")
+    n_patterns = _length("patterns", patterns)
     weights = _array("initial_weights", initial_weights)
+    if not len(weights):
+        raise InputError("initial_weights: expected at least one, and none came")
     label = _array("labels", labels)
     trials = _array("order", order)
-    if len(patterns) != len(label) or not len(label):
-        raise InputError(f"labels: expected one per pattern ({len(patterns)}), and {len(label)} came")
+    if n_patterns != len(label) or not len(label):
+        raise InputError(f"labels: expected one per pattern ({n_patterns}), and {len(label)} came")
     if not np.isin(label, (-1.0, 1.0)).all():
         raise InputError("labels: expected only −1 and 1, and others came")
-    if not len(trials) or (trials != np.floor(trials)).any() or trials.min() < 0 or trials.max() >= len(patterns):
-        raise InputError(f"order: expected indices of patterns, 0 … {len(patterns) - 1}, and others (or none) came")
+    if not len(trials) or (trials != np.floor(trials)).any() or trials.min() < 0 or trials.max() >= n_patterns:
+        raise InputError(f"order: expected indices of patterns, 0 … {n_patterns - 1}, and others (or none) came")
     checked = []
     for m, pattern in enumerate(patterns):
-        if len(pattern) != len(weights):
+        if (n_inputs := _length(f"patterns[{m}]", pattern)) != len(weights):
             raise InputError(
-                f"patterns[{m}]: expected spike times of {len(weights)} inputs, one per weight, and {len(pattern)} came"
+                f"patterns[{m}]: expected spike times of {len(weights)} inputs, one per weight, and {n_inputs} came"
             )
         checked.append(
             [spike_times(f"patterns[{m}][{j}]", t, parameters.trial_duration) for j, t in enumerate(pattern)]
@@ -121,6 +127,13 @@ def from_arrays(
         2**64, size=len(trials), dtype=np.uint64
     )
     return assemble(parameters, checked, label, trials.astype(np.int32), weights, noise)
+
+
+def _length(name: str, values: Sequence[object]) -> int:
+    try:
+        return len(values)
+    except TypeError:
+        raise InputError(f"{name}: expected a list, and {values!r:.60} came") from None
 
 
 def _array(name: str, values: ArrayLike) -> NDArray[np.float64]:

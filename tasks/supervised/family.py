@@ -130,7 +130,9 @@ class Supervised(TaskFamily):
                 ok = status[:, lane] == RUNNING
                 fitness = np.where(ok, -error[:, lane], -np.inf)
                 difference = np.where(ok[:, None], weights[:, :, lane], np.nan) - instance.teacher_weights
-                scores.append(Scores(fitness, outcome, {"weight_error": np.sqrt(np.mean(difference**2, axis=1))}))
+                with np.errstate(over="ignore"):  # of a rule whose weights run away, but not to infinity
+                    weight_error = np.sqrt(np.mean(difference**2, axis=1))
+                scores.append(Scores(fitness, outcome, {"weight_error": weight_error}))
         return scores
 
     def trace(self, rule: Rule, instance: SupervisedInstance) -> Trace:

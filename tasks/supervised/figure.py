@@ -18,6 +18,7 @@ TEACHER, STUDENT, SPREAD = "#4d4d4d", "#0072b2", "#9ecae1"
 INPUTS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 WINDOW = 200.0  # ms of the potentials that are shown at the start and at the end
 BINS = 100  # of the error over an experiment
+LARGEST_ERROR = 1e150  # mV; its square is still finite
 LARGEST_FORMULA = 25  # nodes of a rule that is written above the picture
 
 
@@ -70,7 +71,7 @@ def _potentials(axes: Any, trace: Trace, chosen: Any, title: str) -> None:
 def _error(axes: Any, traces: Sequence[Trace]) -> None:
     """Root-mean-square error in bins of time: median over experiments, and the band of all."""
     n_bins = min(BINS, len(traces[0]["time"].values))
-    finite = [trace for trace in traces if np.all(np.isfinite(trace["error"].values))]
+    finite = [trace for trace in traces if np.all(np.abs(trace["error"].values) < LARGEST_ERROR)]
     axes.set(title="Error of the potential", xlabel="time (s)", ylabel="r.m.s. error (mV)")
     axes.set_xlim(0, traces[0]["time"].values[-1] * 1e-3)
     if not finite:

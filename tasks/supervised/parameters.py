@@ -109,6 +109,11 @@ class SupervisedParameters(NeuronParameters):
                 f"rate_minimum ({self.rate_minimum:g} Hz) is expected not to exceed "
                 f"rate_maximum ({self.rate_maximum:g} Hz)"
             )
+        if self.target_phase >= self.target_interval:
+            raise ValueError(
+                f"target_phase ({self.target_phase:g} ms) is expected to be less than "
+                f"target_interval ({self.target_interval:g} ms)"
+            )
         if self.comparison_start > self.duration:
             raise ValueError(
                 f"comparison_start ({self.comparison_start:g} ms) is expected not to exceed "

@@ -248,3 +248,12 @@ def test_picture_has_four_panels(family, instance):
         "STDP window",
         "The pattern, inputs ordered by final weight",
     }
+
+
+def test_inputs_that_never_fire_leave_a_decaying_potential(family):
+    additive = [rule("depress: x; facilitate: x")]
+    silent = family.evaluate(additive, family.instance_from_arrays([[], []], [400.0], 0.5, initial_potential=10.0))
+    assert silent.outcome == (Outcome.ok,)
+    assert silent.metrics["mean_weight"][0] == 0.5
+    constant = family.evaluate(additive, family.instance_from_arrays([[], []], [400.0], 0.5))
+    assert constant.outcome == (Outcome.non_finite,)  # 0/0: a potential that never moves has no signal-to-noise ratio

@@ -20,6 +20,7 @@ def simulate(parameters, instance, rule, n_trials):
     threshold = p.threshold - p.resting_potential
     weights = instance.initial_weights.copy()
     apply = rule.to_numpy()
+    means = {"R_mean": 0.0, "R_mean_positive": 0.0, "R_mean_negative": 0.0}
     rewards, all_weights, all_eligibilities = [], [], []
     for trial in range(n_trials):
         pattern = instance.order[trial]
@@ -55,5 +56,7 @@ def simulate(parameters, instance, rule, n_trials):
         all_weights.append(weights.copy())
         all_eligibilities.append(eligibility)
         rewards.append(reward)
-        weights = weights + p.learning_rate * apply(R=np.full_like(eligibility, reward), E=eligibility)
+        weights = weights + p.learning_rate * apply(R=np.full_like(eligibility, reward), E=eligibility, **means)
+        parts = {"R_mean": reward, "R_mean_positive": max(reward, 0.0), "R_mean_negative": min(reward, 0.0)}
+        means = {name: mean + (parts[name] - mean) / p.averaging for name, mean in means.items()}
     return np.array(rewards), np.array(all_weights), np.array(all_eligibilities)

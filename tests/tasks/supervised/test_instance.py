@@ -67,6 +67,7 @@ def test_teacher_responds_two_milliseconds_after_a_spike():
         ({"target_interval": 0.25}, r"target_interval is expected to be a multiple of resolution \(0.1 ms\)"),
         ({"rate_minimum": 900.0}, "rate_minimum .* is expected not to exceed rate_maximum"),
         ({"comparison_start": 20_000.0}, "comparison_start .* is expected not to exceed duration"),
+        ({"target_phase": 5.0}, "target_phase .* is expected to be less than target_interval"),
         ({"synaptic_delay": 1.0}, "weight_reading_delay .* at least one step shorter than synaptic_delay"),
         ({"weight_reading_interval": 2.0}, "weight_reading_interval .* is expected not to exceed weight_reading_delay"),
         ({"resolution": 1e-6}, "at most 20,000,000 steps"),

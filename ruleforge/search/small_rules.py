@@ -1,0 +1,113 @@
+"""The small rules of a grammar, each behaviour once: what a search should look at before it combines anything.
+
+Few behaviours are small: with + − × ÷, two signals and three constants there are 644 of up to 5 nodes, among
+4105 texts. Trying them first finds every small rule for certain, and gives evolution tested parts to work with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleforge.language.identity import digest_of, leaf_outputs
+from ruleforge.language.primitives import PRIMITIVES, apply
+from ruleforge.language.signals import Slot
+from ruleforge.language.tokens import Tokens
+from ruleforge.search.grammar import RuleGrammar
+
+# Sizes that need more combinations than this are left to evolution.
+MAX_COMBINATIONS = 30_000
+MAX_NODES = 5
+# A family with several slots has too many pairs to go through: so many are sampled.
+MAX_SAMPLED = 100_000
+
+Expression = tuple[Tokens, NDArray[np.float64]]
+
+
+def small_expressions(
+    slot: Slot, operators: Sequence[str], leaves: Sequence[str | float], max_nodes: int = MAX_NODES
+) -> list[list[Tokens]]:
+    """Expressions of one slot by number of nodes (entry n − 1 holds those of n), the first text of each behaviour."""
+    seen: set[str] = set()
+    sizes: list[list[Expression]] = []
+    for n_nodes in range(1, max_nodes + 1):
+        found: list[Expression] = []
+        if n_nodes == 1:
+            candidates: Iterator[Expression] = (((leaf,), leaf_outputs(leaf, slot)) for leaf in leaves)
+        elif _combinations(sizes, operators, n_nodes) > MAX_COMBINATIONS:
+            break
+        else:
+            candidates = _combined(sizes, operators, n_nodes)
+        for tokens, values in candidates:
+            identity = digest_of(values)
+            if identity not in seen:
+                seen.add(identity)
+                found.append((tokens, values))
+        sizes.append(found)
+    return [[tokens for tokens, _ in found] for found in sizes]
+
+
+def _splits(sizes: Sequence[Sequence[Expression]], arity: int, n_nodes: int) -> Iterator[tuple[int, ...]]:
+    """Sizes of the operands of an operator whose expression has n_nodes."""
+    if arity == 1:
+        yield (n_nodes - 1,)
+    else:
+        yield from ((left, n_nodes - 1 - left) for left in range(1, n_nodes - 1))
+
+
+def _combinations(sizes: Sequence[Sequence[Expression]], operators: Sequence[str], n_nodes: int) -> int:
+    return sum(
+        int(np.prod([len(sizes[part - 1]) for part in split]))
+        for name in operators
+        for split in _splits(sizes, PRIMITIVES[name].arity, n_nodes)
+    )
+
+
+def _combined(sizes: Sequence[Sequence[Expression]], operators: Sequence[str], n_nodes: int) -> Iterator[Expression]:
+    for name in operators:
+        primitive = PRIMITIVES[name]
+        for split in _splits(sizes, primitive.arity, n_nodes):
+            if primitive.arity == 1:
+                for tokens, values in sizes[split[0] - 1]:
+                    yield (name, *tokens), apply(primitive, [values])
+            else:
+                for left, left_values in sizes[split[0] - 1]:
+                    for right, right_values in sizes[split[1] - 1]:
+                        yield (name, *left, *right), apply(primitive, [left_values, right_values])
+
+
+class SmallRules:
+    """The small rules of a grammar in the order of one seed: simpler ones first, at random among equals.
+
+    With several slots, pairs (triples, …) of small expressions are sampled. What stands at a position depends on
+    nothing but grammar and seed; positions from `len()` on do not exist.
+    """
+
+    def __init__(self, grammar: RuleGrammar, seed: int) -> None:
+        self._seed = seed
+        self._slots: list[list[Tokens]] = []
+        slots = grammar.family.slots
+        for index, slot in enumerate(slots):
+            leaves = [*grammar.signals[slot.name], *map(float, grammar.constants)]
+            generator = self._generator(index)
+            ordered: list[Tokens] = []
+            for expressions in small_expressions(slot, grammar.operators, leaves):
+                ordered += [expressions[i] for i in generator.permutation(len(expressions))]
+            self._slots.append(ordered)
+        self._length = len(self._slots[0]) if len(slots) == 1 else MAX_SAMPLED
+
+    def __len__(self) -> int:
+        return self._length
+
+    def expressions_at(self, position: int) -> tuple[Tokens, ...]:
+        """One expression per slot."""
+        if len(self._slots) == 1:
+            return (self._slots[0][position],)
+        generator = self._generator(len(self._slots), position)
+        return tuple(slot[generator.integers(len(slot))] for slot in self._slots)
+
+    def _generator(self, *key: int) -> np.random.Generator:
+        # The first entry keeps these streams apart from those of the generations.
+        return np.random.Generator(np.random.PCG64(np.random.SeedSequence(self._seed, spawn_key=(2**32 - 1, *key))))

@@ -1,0 +1,191 @@
+"""Rules as sympy expressions, and the numpy reference that defines what a rule means."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import sympy
+from hypothesis import given
+from random_expressions import EVERY, expressions, folded, same_bits, values
+from toy_families import Toy, Twin
+
+from ruleforge.errors import InputError
+from ruleforge.language import Rule
+
+SIGNALS = ("R", "E", "R_mean")
+# Where sympy's algebra and ours mean the same: positive numbers of moderate size.
+INSIDE = np.random.Generator(np.random.PCG64(5)).uniform(0.2, 3.0, (3, 40))
+
+
+def toy(tokens):
+    return Rule("toy", Toy.slots, (tokens,))
+
+
+@given(expressions(SIGNALS, EVERY), values(3))
+def test_reference_is_the_fold_of_numpy_s_own_functions(tokens, inputs):
+    named = dict(zip(SIGNALS, inputs, strict=True))
+    assert same_bits(toy(tokens).to_numpy()(**named), folded(tokens, named)).all()
+
+
+@given(expressions(("R", "E"), ("+", "-", "*", "/", "neg", "abs", "min", "max", "sign", "exp", "tanh"), (2.0, 0.5, 3.0)))
+def test_there_and_back_through_sympy_gives_the_same_numbers(tokens):
+    with np.errstate(all="ignore"):
+        before = folded(tokens, dict(zip(SIGNALS, INSIDE, strict=True)))
+        scale = _largest_on_the_way(tokens)
+    try:
+        again = Rule.from_sympy(toy(tokens).to_sympy(), Toy)
+    except InputError:
+        # sympy found infinity, e.g. 1/(R − R), or a tree too large: then there was no number or a large tree to begin with
+        assert not np.isfinite(scale).all() or len(tokens) > 20
+        return
+    after = folded(again.expressions[0], dict(zip(SIGNALS, INSIDE, strict=True)))
+    # Where every step stayed moderate, only rounding may differ.
+    moderate = np.isfinite(before) & (scale < 1e6)
+    np.testing.assert_allclose(after[moderate], before[moderate], rtol=1e-6, atol=1e-6)
+
+
+def _largest_on_the_way(tokens):
+    """The largest magnitude, or inverse of a divisor, in any step."""
+    from ruleforge.language.primitives import apply
+    from ruleforge.language.tokens import fold
+
+    inputs = dict(zip(SIGNALS, INSIDE, strict=True))
+    largest = np.zeros(INSIDE.shape[1])
+
+    def node(primitive, operands):
+        nonlocal largest
+        result = apply(primitive, operands)
+        largest = np.fmax(largest, np.where(np.isfinite(result), np.abs(result), np.inf))
+        if primitive.name == "/":
+            largest = np.fmax(largest, 1 / np.abs(operands[1]))
+        if primitive.name in ("sign", "abs", "min", "max"):  # a jump or bend where rounding decides
+            difference = operands[0] - operands[1] if len(operands) == 2 else operands[0]
+            largest = np.fmax(largest, np.where(difference == 0, 1.0, 1 / np.abs(difference)))
+        return result
+
+    fold(tokens, lambda t: inputs[t] if isinstance(t, str) else np.full(INSIDE.shape[1], t), node)
+    return largest
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("(R - 1)*E", "E*(R - 1)"),
+        ("R - 1/2 + E/(2*R)", "E/(2*R) + R - 1/2"),
+        ("E^2", "E**2"),
+        ("sqrt(E)", "sqrt(E)"),
+        ("abs(E)", "Abs(E)"),
+        ("min(R, E)", "Min(E, R)"),
+        ("-R", "-R"),
+        ("2**10 + R", "R + 1024"),
+    ],
+)
+def test_to_sympy_is_ordinary_algebra(text, expected):
+    assert str(Rule.parse(text, Toy).to_sympy()) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "9**9**9",
+        "9**9**9**9**9",
+        "R + 9**9**9",
+        "R*9**9**9",
+        "(2*R)**1e9",
+        "(2*R + 1)**1e15",
+        "((((2*R)**64)**64)**64)**64",
+        "((((((3**64)**64)**64)**64)**64)**64)**64",
+        "(1.0000001)**1e15",
+        "exp(exp(exp(exp(exp(9)))))",
+        "exp(exp(exp(99.5)))*R",
+        "max(exp(exp(exp(exp(5)))), R)",
+        "0.5**9**9**9",
+        "(-3)**1e15",
+        "2**-1e9",
+        "0**-1",
+        "(0 - 1)**0.5",
+    ],
+)
+def test_towers_of_powers_do_not_keep_sympy_busy(text):
+    expression = Rule.parse(text, Toy).to_sympy()
+    assert len(str(expression)) < 2000
+
+
+@given(expressions(("R", "E"), EVERY, max_leaves=10))
+def test_any_rule_has_a_form_in_sympy_or_a_sentence_why_not(tokens):
+    try:
+        expression = toy(tokens).to_sympy()
+    except InputError as error:
+        assert "to_numpy" in str(error)
+    else:
+        assert {symbol.name for symbol in expression.free_symbols} <= {"R", "E"}
+
+
+def test_from_sympy_reads_what_people_build():
+    R, E, m = (sympy.Symbol(name) for name in SIGNALS)
+    inputs = dict(zip(SIGNALS, INSIDE, strict=True))
+    x, y, z = INSIDE
+    for expression, expected in [
+        ((R - 1) * E, (x - 1) * y),
+        (R - E - m, x - y - z),
+        (-R * E / m**2, -x * y / z**2),
+        (sympy.Rational(1, 3) * R, x / 3),
+        (sympy.pi * R, np.pi * x),
+        (1 / (R + E), 1 / (x + y)),
+        (sympy.sqrt(R) + R ** sympy.Rational(3, 2), np.sqrt(x) + x**1.5),
+        (sympy.exp(-R) * sympy.tanh(E) + sympy.log(m), np.exp(-x) * np.tanh(y) + np.log(z)),
+        (sympy.Max(R, E, m), np.maximum(np.maximum(x, y), z)),
+        (sympy.Abs(R - E) * sympy.sign(E - R), np.abs(x - y) * np.sign(y - x)),
+        (3, np.full(40, 3.0)),
+        (sympy.Integer(-2), np.full(40, -2.0)),
+    ]:
+        rule = Rule.from_sympy(expression, Toy)
+        np.testing.assert_allclose(folded(rule.expressions[0], inputs), expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [sympy.Symbol("Q"), sympy.sin(sympy.Symbol("R")), sympy.zoo, sympy.oo, sympy.nan, sympy.I * sympy.Symbol("R")],
+)
+def test_from_sympy_refuses_what_the_language_does_not_have(expression):
+    with pytest.raises(InputError, match="expected"):
+        Rule.from_sympy(expression, Toy)
+
+
+def test_sympy_of_two_slots_is_by_name():
+    rule = Rule.parse("depress: w; facilitate: x*w", Twin)
+    assert str(rule.to_sympy("facilitate")) == "w*x"
+    with pytest.raises(InputError, match="name one of the slots depress, facilitate"):
+        rule.to_sympy()
+    with pytest.raises(InputError, match="'up' came"):
+        rule.to_numpy("up")
+    with pytest.raises(InputError, match="expected an expression for each of depress, facilitate"):
+        Rule.from_sympy({"depress": sympy.Symbol("w")}, Twin)
+    both = {name: rule.to_sympy(name) for name in ("depress", "facilitate")}
+    assert Rule.from_sympy(both, Twin) == rule
+
+
+def test_reference_takes_signals_by_keyword_and_broadcasts():
+    function = Rule.parse("(R - 1)*E", Toy).to_numpy()
+    E = np.linspace(-2, 2, 5)
+    np.testing.assert_array_equal(function(R=-1.0, E=E), -2 * E)
+    assert function(R=-1.0, E=1.0).shape == ()
+    assert Rule.parse("2", Toy).to_numpy()(R=E).tolist() == [2.0] * 5
+    with pytest.raises(InputError, match="missing"):
+        function(R=1.0)
+    with pytest.raises(InputError, match="unknown"):
+        function(R=1.0, E=1.0, Q=2.0)
+
+
+def test_the_form_decides_at_a_pole():
+    one = np.array([1.0])
+    assert Rule.parse("depress: 0; facilitate: -w/(w - 1)", Twin).to_numpy("facilitate")(w=one) == -np.inf
+    assert Rule.parse("depress: 0; facilitate: w/(1 - w)", Twin).to_numpy("facilitate")(w=one) == np.inf
+
+
+def test_power_of_a_negative_base_is_the_real_part():
+    power = Rule.parse("E**R_mean", Toy).to_numpy()
+    bases, exponents = np.array([-2.0, -2.0, -8.0, -2.0, -2.0]), np.array([0.5, 1.5, 1 / 3, 3.0, -2.0])
+    expected = np.real(bases.astype(complex) ** exponents)
+    np.testing.assert_allclose(power(E=bases, R_mean=exponents), expected, rtol=1e-14, atol=1e-15)
+    assert power(E=-8.0, R_mean=1 / 3) == pytest.approx(1.0)

@@ -1,0 +1,45 @@
+"""Searches on the toy families, with fitness that costs nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ruleforge.family import Outcome
+from ruleforge.language import Rule
+from ruleforge.language.identity import outputs
+from ruleforge.search import make_search
+from ruleforge.spec import job_spec
+
+SMALL = {"population": 8, "offspring": 12, "tournament": 2}
+TARGETS = {"toy": "(R - 1)*E", "twin": "depress: -w + x/w; facilitate: (w*x)**w - 1"}
+
+
+class Bench:
+    """Runs searches: `new` makes one, `step` takes it through a generation, `score` is a rule's fitness."""
+
+    def new(self, task="toy", seed=1, search=None, grammar=None, **given):
+        settings = {"task": task, "seed": seed, "search": SMALL | (search or {}), "grammar": grammar or {}, **given}
+        return make_search(job_spec(settings))
+
+    def score(self, rule):
+        """Minus the distance from a target rule on the probe inputs; non-finite where the rule is."""
+        target = Rule.parse(TARGETS[rule.task], rule.task)
+        distance = 0.0
+        for slot, ours, theirs in zip(rule.slots, rule.expressions, target.expressions, strict=True):
+            a, b = outputs(ours, slot)[:48], outputs(theirs, slot)[:48]  # the random probes, away from poles
+            if not (np.isfinite(a).all() and np.isfinite(b).all()):
+                return -np.inf, Outcome.non_finite
+            distance += float(np.abs(np.clip(a - b, -1e6, 1e6)).mean())
+        return -round(distance, 6), Outcome.ok
+
+    def step(self, search, score=None, at_most=None):
+        return search.tell([(score or self.score)(candidate.rule) for candidate in search.ask(at_most)])
+
+    def run(self, search, n_generations, score=None, at_most=None):
+        return [self.step(search, score, at_most) for _ in range(n_generations)]
+
+
+@pytest.fixture
+def bench(toy_tasks):
+    return Bench()

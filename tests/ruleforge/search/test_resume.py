@@ -1,0 +1,88 @@
+"""Stopped anywhere and taken up again from its state and archive, a search goes on bit for bit."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from ruleforge.family import Outcome
+from ruleforge.language import Rule, behaviour
+from ruleforge.search import Judged
+
+
+def recorded(judged):
+    """What a record keeps of a judged rule: JSON alone."""
+    fitness = judged.fitness if judged.outcome is Outcome.ok else None
+    return json.dumps([judged.rule.task, judged.rule.to_tokens(), judged.behaviour, fitness, judged.outcome.value])
+
+
+def read_back(line):
+    task, tokens, identity, fitness, outcome = json.loads(line)
+    rule = Rule.from_tokens(tokens, task)
+    return Judged(rule, identity, -np.inf if fitness is None else fitness, Outcome(outcome))
+
+
+def rough(rule):
+    """A fitness with ties, failures, and differences between forms of one behaviour."""
+    number = int(rule.id[:3], 16)
+    return (-np.inf, Outcome.non_finite) if number % 7 == 0 else (float(int(behaviour(rule)[:4], 16) % 9), Outcome.ok)
+
+
+def smooth(rule):
+    return -float(sum(map(len, rule.expressions))) + int(behaviour(rule)[:4], 16) / 65536, Outcome.ok
+
+
+SETTINGS = {
+    "plain": {},
+    "no small rules": {"search": {"small_rules": 0.0, "population": 4}},
+    "only small rules": {"search": {"small_rules": 1.0}},
+    "no fingerprints": {"evaluator": {"fingerprints": False}},
+    "seed rules": {"grammar": {"seed_rules": ["(R - 1)*E*R*R*R*R", "E*E*E/E"]}},
+    "nearly exhausted": {"grammar": {"operators": ["+"], "constants": [], "signals": ["R"], "max_complexity": 5}},
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("score", [rough, smooth], ids=["rough", "smooth"])
+def test_resumed_at_every_generation(bench, name, score):
+    check(bench, "toy", SETTINGS[name], score)
+
+
+@pytest.mark.parametrize("score", [rough, smooth, None], ids=["rough", "smooth", "distance"])
+def test_resumed_with_two_slots(bench, score):
+    check(bench, "twin", {}, score)
+
+
+def check(bench, task, settings, score, n_generations=12):
+    undisturbed = bench.new(task, **settings)
+    archive, stops, generations = [], [], []
+    for _ in range(n_generations):
+        stops.append((json.dumps(undisturbed.state(), allow_nan=False), len(archive)))
+        generations.append(bench.step(undisturbed, score))
+        archive += [recorded(item) for item in generations[-1].judged]
+    for n_done, (state, n_archived) in enumerate(stops):
+        resumed = bench.new(task, **settings)
+        resumed.restore(json.loads(state), [read_back(line) for line in archive[:n_archived]])
+        assert json.dumps(resumed.state()) == state
+        for expected in generations[n_done : n_done + 4]:
+            assert bench.step(resumed, score) == expected
+        assert resumed.front == generations[min(n_done + 3, n_generations - 1)].front
+
+
+def test_a_question_without_an_answer_is_asked_again(bench):
+    search = bench.new()
+    generation = bench.step(search)
+    state, archive = search.state(), list(generation.judged)
+    asked = search.ask()
+    resumed = bench.new()
+    resumed.ask()
+    resumed.restore(json.loads(json.dumps(state)), archive)
+    assert resumed.ask() == asked
+
+
+def test_state_does_not_grow_with_the_archive(bench):
+    search = bench.new()
+    sizes = [len(json.dumps(search.state())) for _ in range(20) if bench.step(search)]
+    assert max(sizes[10:]) < 1.5 * max(sizes[:10])

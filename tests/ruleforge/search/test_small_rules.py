@@ -1,0 +1,57 @@
+"""The small rules of a grammar, each behaviour once."""
+
+from __future__ import annotations
+
+import itertools
+
+from toy_families import Toy, Twin
+
+from ruleforge.language import Rule, behaviour
+from ruleforge.search.grammar import RuleGrammar
+from ruleforge.search.small_rules import SmallRules
+from ruleforge.spec import Grammar
+
+
+def grammar_of(family, operators=("+", "*"), constants=(1.0,)):
+    signals = {slot.name: slot.default_symbols for slot in family.slots}
+    return RuleGrammar(Grammar(operators=operators, constants=constants, signals=signals), family)
+
+
+def rules_of(grammar, seed=1, n=None):
+    small = SmallRules(grammar, seed)
+    return [grammar.rule_of(small.expressions_at(i)) for i in range(len(small) if n is None else n)]
+
+
+def test_they_are_all_there_each_behaviour_once_simplest_first():
+    rules = rules_of(grammar_of(Toy))
+    leaves = ["R", "E", "1"]
+    texts = list(leaves)
+    for operator in ("+", "*"):
+        texts += [f"({a}) {operator} ({b})" for a, b in itertools.product(leaves, repeat=2)]
+        texts += [
+            f"({a}) {operator} (({b}) {inner} ({c}))"
+            for inner in ("+", "*")
+            for a, b, c in itertools.product(leaves, repeat=3)
+        ]
+    expected = {behaviour(Rule.parse(text, Toy)) for text in texts}
+    assert {behaviour(rule) for rule in rules} == expected
+    assert len(rules) == len(expected)
+    sizes = [rule.complexity for rule in rules]
+    assert sizes == sorted(sizes)
+    assert max(sizes) == 5
+
+
+def test_the_order_depends_on_the_seed_and_on_nothing_else():
+    grammar = grammar_of(Toy)
+    texts = [[rule.text for rule in rules_of(grammar, seed)] for seed in (1, 1, 2)]
+    assert texts[0] == texts[1] != texts[2]
+    assert sorted(texts[0]) == sorted(texts[2])
+
+
+def test_two_slots_are_sampled_the_same_way_at_any_position():
+    grammar = grammar_of(Twin)
+    forwards = [rule.text for rule in rules_of(grammar, n=20)]
+    small = SmallRules(grammar, 1)
+    backwards = [grammar.rule_of(small.expressions_at(i)).text for i in reversed(range(20))]
+    assert forwards == backwards[::-1]
+    assert len(set(forwards)) > 15

@@ -1,0 +1,334 @@
+"""The job specification: defaults, hash, refusals, files, settings."""
+
+from __future__ import annotations
+
+import pytest
+
+from ruleforge.errors import InputError, SpecificationError
+from ruleforge.family import family_class
+from ruleforge.spec import DEFAULT_EVALUATIONS, JobSpec, apply_setting, job_spec, read_toml
+
+pytestmark = pytest.mark.usefixtures("toy_tasks")
+
+EVERYTHING = {
+    "task": "toy",
+    "seed": 3,
+    "parameters": {"gain": 3.0},
+    "instances": {"source": "sampled", "training": 4, "validation": 9},
+    "grammar": {
+        "operators": ["+", "sqrt"],
+        "constants": [2.0],
+        "signals": {"dw": ["E"]},
+        "max_complexity": 11,
+        "max_depth": 5,
+        "seed_rules": ["E*E"],
+    },
+    "search": {
+        "method": "mu_plus_lambda",
+        "population": 7,
+        "offspring": 8,
+        "crossover": 0.5,
+        "small_rules": 0.25,
+        "tournament": 4,
+    },
+    "budget": {"generations": 5, "evaluations": 50, "seconds": 60.0, "target": 1.5},
+    "evaluator": {"fingerprints": False},
+}
+
+
+def refusals(given):
+    with pytest.raises(SpecificationError) as caught:
+        job_spec(given)
+    return dict(caught.value.errors)
+
+
+def test_the_family_fills_in_what_is_left_out():
+    spec = job_spec({"task": "toy"})
+    assert spec.seed == 0
+    assert spec.parameters == {"gain": 2.0, "n_steps": 10}
+    assert (spec.instances.training, spec.instances.validation, spec.instances.source) == (3, 7, "sampled")
+    assert spec.grammar.operators == ("+", "-", "*", "/")
+    assert spec.grammar.constants == (0.1, 1.0, 10.0)
+    assert spec.grammar.signals == {"dw": ("R", "E")}
+    assert (spec.budget.evaluations, spec.budget.target) == (DEFAULT_EVALUATIONS, 5.0)
+    assert spec.family().parameters.gain == 2.0
+    two = job_spec({"task": "twin"})
+    assert two.grammar.signals == {"depress": ("w", "x"), "facilitate": ("w", "x")}
+    assert two.budget.target is None
+
+
+@pytest.mark.parametrize("limit", [{"generations": 5}, {"seconds": 1.0}, {"target": 3.0}, {"evaluations": 5}])
+def test_a_limit_given_replaces_the_defaults(limit):
+    budget = job_spec({"task": "toy", "budget": limit}).budget
+    assert {name: value for name, value in budget.model_dump().items() if value is not None} == limit
+
+
+def test_signals_may_be_given_for_all_slots_or_by_slot():
+    def signals(given, task="twin"):
+        return job_spec({"task": task, "grammar": {"signals": given}}).grammar.signals
+
+    assert signals(["w"]) == {"depress": ("w",), "facilitate": ("w",)}
+    assert signals({"depress": ["x"]}) == {"depress": ("x",), "facilitate": ("w", "x")}
+    assert signals({"*": ["x"], "facilitate": ["w"]}) == {"depress": ("x",), "facilitate": ("w",)}
+    assert signals(["R_mean", "R_mean", "E"], "toy") == {"dw": ("R_mean", "E")}
+
+
+def test_operators_may_be_written_as_in_rules_and_repeats_are_one():
+    given = {"task": "toy", "grammar": {"operators": ["×", "mul", "^", "pow", "sqrt"], "constants": [1, 1.0, 2]}}
+    grammar = job_spec(given).grammar
+    assert grammar.operators == ("*", "**", "sqrt")
+    assert grammar.constants == (1.0, 2.0)
+
+
+def test_a_complete_specification_is_its_own_completion():
+    spec = job_spec(EVERYTHING)
+    assert job_spec(spec.model_dump(mode="json")) == spec
+    assert job_spec(spec.model_dump()).hash == spec.hash
+    assert JobSpec.model_validate_json(spec.model_dump_json()) == spec
+    plain = job_spec({"task": "toy"})
+    assert job_spec(plain.model_dump(mode="json")).hash == plain.hash
+
+
+def test_hash_does_not_see_name_notes_and_tags():
+    bare = job_spec(EVERYTHING)
+    named = job_spec(EVERYTHING | {"name": "first", "notes": "try", "tags": ["a", "b"]})
+    assert named.name == "first"
+    assert named.hash == bare.hash
+    assert named != bare
+
+
+def leaves(table, path=()):
+    for key, value in table.items():
+        if isinstance(value, dict) and key != "signals":
+            yield from leaves(value, (*path, key))
+        else:
+            yield (*path, key)
+
+
+OTHER_VALUES = {
+    "task": "other",
+    "seed": 4,
+    "gain": 3.5,
+    "n_steps": 11,
+    "source": "published",
+    "training": 5,
+    "validation": 10,
+    "operators": ["+"],
+    "constants": [2.5],
+    "signals": {"dw": ["R"]},
+    "max_complexity": 12,
+    "max_depth": 6,
+    "seed_rules": [],
+    "method": None,  # there is only one
+    "population": 6,
+    "offspring": 9,
+    "crossover": 0.4,
+    "small_rules": 0.3,
+    "tournament": 3,
+    "generations": 6,
+    "evaluations": 51,
+    "seconds": 61.0,
+    "target": 1.6,
+    "fingerprints": True,
+}
+
+
+def test_hash_sees_everything_else():
+    spec = job_spec(EVERYTHING).model_dump(mode="json")
+    seen = {JobSpec.model_validate(spec).hash}
+    paths = [path for path in leaves(spec) if path[-1] not in ("name", "notes", "tags")]
+    assert {path[-1] for path in paths} == set(OTHER_VALUES), "a new key needs another value here"
+    for path in paths:
+        if OTHER_VALUES[path[-1]] is None:
+            continue
+        changed = JobSpec.model_validate(with_value(spec, path, OTHER_VALUES[path[-1]]))
+        assert changed.hash not in seen, f"{'.'.join(path)} is not part of the hash"
+        seen.add(changed.hash)
+
+
+def with_value(table, path, value):
+    head, *rest = path
+    return table | {head: with_value(table[head], rest, value) if rest else value}
+
+
+def test_hash_does_not_depend_on_order_or_spelling():
+    turned = {key: EVERYTHING[key] for key in reversed(EVERYTHING)}
+    turned["seed"], turned["parameters"] = 3.0, {"n_steps": 10, "gain": 3}
+    turned["grammar"] = EVERYTHING["grammar"] | {"signals": ["E"], "operators": ["add", "sqrt"]}
+    assert job_spec(turned).hash == job_spec(EVERYTHING).hash
+
+
+def test_frozen():
+    spec = job_spec(EVERYTHING)
+    with pytest.raises(ValueError, match="frozen"):
+        spec.seed = 4
+
+
+@pytest.mark.parametrize(
+    ("given", "pointer", "sentence"),
+    [
+        ({"sede": 1}, "/sede", "unknown key 'sede': .*Did you mean 'seed'"),
+        ({"search": {"populaton": 3}}, "/search/populaton", "Did you mean 'population'"),
+        ({"budget": {"secs": 3}}, "/budget/secs", "unknown key 'secs': expected one of generations, evaluations"),
+        ({"parameters": {"gian": 1.0}}, "/parameters/gian", "unknown parameter 'gian': .*Did you mean 'gain'"),
+        ({"a/b~c": 1}, "/a~1b~0c", "unknown key 'a/b~c'"),
+        ({"parameters": {"gain": 0}}, "/parameters/gain", "greater than 0, and 0 came"),
+        ({"parameters": {"gain": float("nan")}}, "/parameters/gain", "finite number, and nan came"),
+        ({"parameters": {"gain": "much"}}, "/parameters/gain", "and 'much' came"),
+        ({"parameters": {"n_steps": 1000}}, "/parameters/n_steps", "less than or equal to 100, and 1000 came"),
+        ({"seed": -1}, "/seed", "greater than or equal to 0, and -1 came"),
+        ({"seed": 2**63}, "/seed", "less than"),
+        ({"seed": "x" * 5000}, "/seed", "xxx…"),
+        ({"search": {"population": 0}}, "/search/population", "and 0 came"),
+        ({"search": {"crossover": 1.5}}, "/search/crossover", "less than or equal to 1, and 1.5 came"),
+        ({"search": {"method": "magic"}}, "/search/method", "mu_plus_lambda.*and 'magic' came"),
+        ({"search": {"population": 2}}, "/search", r"search.tournament \(3\) is larger than search.population \(2\)"),
+        ({"search": 3}, "/search", "and 3 came"),
+        ({"budget": {"generations": 2.5}}, "/budget/generations", "and 2.5 came"),
+        ({"budget": {"seconds": 0}}, "/budget/seconds", "greater than 0"),
+        ({"budget": {"target": float("inf")}}, "/budget/target", "finite"),
+        ({"instances": {"training": 0}}, "/instances/training", "greater than or equal to 1"),
+        ({"instances": {"source": "stolen"}}, "/instances/source", "'sampled' or 'published', and 'stolen' came"),
+        ({"grammar": {"operators": []}}, "/grammar/operators", "at least 1"),
+        ({"grammar": {"operators": ["sqr"]}}, "/grammar/operators", "unknown operator 'sqr': .*Did you mean 'sqrt'"),
+        ({"grammar": {"signals": ["Q"]}}, "/grammar/signals/dw", "unknown signal 'Q': expected one of R, E, R_mean"),
+        ({"grammar": {"signals": {"dv": ["R"]}}}, "/grammar/signals", "unknown slot 'dv': expected one of dw"),
+        ({"grammar": {"signals": "R"}}, "/grammar/signals", "dictionary"),
+        ({"grammar": {"signals": [], "constants": []}}, "/grammar/signals/dw", "at least one signal or constant"),
+        ({"grammar": {"seed_rules": ["R", "R*"]}}, "/grammar/seed_rules/1", r"and the end came\n  R\*\n    \^"),
+        ({"grammar": {"constants": [float("inf")]}}, "/grammar/constants/0", "finite"),
+        ({"grammar": {"max_depth": 33}}, "/grammar/max_depth", "less than or equal to 32"),
+        ({"grammar": {"max_complexity": 201}}, "/grammar/max_complexity", "less than or equal to 200"),
+        ({"tags": "one"}, "/tags", "and 'one' came"),
+    ],
+)
+def test_refused_with_pointer_and_sentence(given, pointer, sentence):
+    import re
+
+    errors = refusals({"task": "toy"} | given)
+    found = errors.get(pointer) or errors.get("")
+    assert found is not None, errors
+    assert re.search(sentence, found, re.DOTALL), found
+    assert len(found) < 600
+
+
+def test_every_fault_is_told_at_once():
+    errors = refusals({"task": "toy", "seed": -1, "budget": {"generations": 0}, "colour": "red"})
+    assert errors.keys() == {"/seed", "/budget/generations", "/colour"}
+    with pytest.raises(SpecificationError) as caught:
+        job_spec({"task": "toy", "seed": -1, "budget": {"generations": 0}})
+    assert str(caught.value).startswith("seed: ")
+    assert "\nbudget.generations: " in str(caught.value)
+
+
+def test_the_task_is_required_and_must_exist():
+    assert refusals({}).keys() == {"/task"}
+    with pytest.raises(InputError, match=r"unknown task 'toi': .*Did you mean 'toy'") as caught:
+        job_spec({"task": "toi"})
+    assert caught.value.pointer == "/task"
+
+
+@pytest.mark.parametrize("given", [None, [], [1], "toy", 3])
+def test_what_is_no_table_is_refused(given):
+    with pytest.raises(SpecificationError):
+        job_spec(given)
+
+
+def test_a_family_without_published_instances_says_so():
+    with pytest.raises(InputError, match="toy has no instances from 'published'") as caught:
+        job_spec({"task": "toy", "instances": {"source": "published"}})
+    assert caught.value.pointer == "/instances/source"
+
+
+def test_toml_files(tmp_path):
+    file = tmp_path / "job.toml"
+    file.write_text('task = "toy"\nseed = 5\n[search]\npopulation = 16\n[parameters]\ngain = 4.0\n')
+    spec = job_spec(read_toml(file))
+    assert (spec.task, spec.seed, spec.search.population, spec.parameters["gain"]) == ("toy", 5, 16, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b'task = "toy"\nseed = = 5\n', r"not valid TOML: .*\(at line 2, column 8\)"),
+        (b'task = "toy"\ntask = "twin"\n', r"not valid TOML: .*line 2"),
+        (b'task = "t\xff"\n', "not UTF-8 text: .* at byte 9"),
+        (b"seed = " + b"9" * 5000, "not valid TOML"),
+        (b"seed = " + b"[" * 5000, "not valid TOML"),
+    ],
+)
+def test_files_that_do_not_parse(tmp_path, content, sentence):
+    file = tmp_path / "job.toml"
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=sentence) as caught:
+        read_toml(file)
+    assert "job.toml" in str(caught.value)
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere.toml cannot be read: No such file"):
+        read_toml(tmp_path / "nowhere.toml")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_toml(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("gain=0.5", {"parameters": {"gain": 0.5}}),
+        (" gain = 0.5", {"parameters": {"gain": 0.5}}),
+        ("parameters.n_steps=7", {"parameters": {"n_steps": 7}}),
+        ("search.population=64", {"search": {"population": 64}}),
+        ("budget.seconds=1e3", {"budget": {"seconds": 1000.0}}),
+        ("evaluator.fingerprints=false", {"evaluator": {"fingerprints": False}}),
+        ("seed=12", {"seed": 12}),
+        ("name=my first job", {"name": "my first job"}),
+        ("notes=a=b", {"notes": "a=b"}),
+        ("notes=", {"notes": ""}),
+        ("tags=['a', 'b']", {"tags": ["a", "b"]}),
+        ("instances.source=published", {"instances": {"source": "published"}}),
+        ("grammar.operators=['+', '*']", {"grammar": {"operators": ["+", "*"]}}),
+        ("grammar.signals=['E']", {"grammar": {"signals": ["E"]}}),
+        ("grammar.signals.dw=['E']", {"grammar": {"signals": {"dw": ["E"]}}}),
+        ("grammar.seed_rules=['(R - 1)*E']", {"grammar": {"seed_rules": ["(R - 1)*E"]}}),
+        ("name=[[[", {"name": "[[["}),
+        ("name=" + "[" * 5000, {"name": "[" * 5000}),
+        ("name=" + "9" * 5000, {"name": "9" * 5000}),
+    ],
+)
+def test_settings_from_the_command_line(setting, expected):
+    given = {}
+    apply_setting(given, setting, family_class("toy"))
+    assert given == expected
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("gain", "expected KEY=VALUE after --set, and 'gain' came"),
+        ("=3", "expected KEY=VALUE"),
+        ("", "expected KEY=VALUE"),
+        ("gian=3", "unknown key 'gian': .*Did you mean 'gain'"),
+        ("population=3", "Did you mean 'search.population'"),
+        ("search.populaton=3", "Did you mean 'search.population'"),
+        ("parameters.gian=3", "unknown key"),
+        ("task=twin", "unknown key 'task'"),
+        ("parameters=3", "unknown key 'parameters'"),
+        ("__class__=3", "unknown key"),
+    ],
+)
+def test_settings_that_are_refused(setting, sentence):
+    given = {"seed": 1}
+    with pytest.raises(InputError, match=sentence):
+        apply_setting(given, setting, family_class("toy"))
+    assert given == {"seed": 1}
+
+
+def test_settings_go_over_a_file_and_what_is_no_table_is_not_overwritten():
+    given = {"search": {"population": 5}, "parameters": {"gain": 1.0}}
+    apply_setting(given, "search.offspring=6", family_class("toy"))
+    apply_setting(given, "gain=3.0", family_class("toy"))
+    assert given == {"search": {"population": 5, "offspring": 6}, "parameters": {"gain": 3.0}}
+    for setting in ("search.offspring=6", "gain=2.0"):
+        with pytest.raises(InputError, match="cannot be set: .* is given as 3"):
+            apply_setting({"search": 3, "parameters": 3}, setting, family_class("toy"))

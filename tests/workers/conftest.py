@@ -1,0 +1,66 @@
+"""Small jobs that end in a tenth of a second, and ways to run them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ruleforge.spec import JobSpec, job_spec
+from ruleforge.store import Store, open_store
+from workers.evaluators import Evaluator, SerialEvaluator
+from workers.evolve import run_job, submit
+
+
+class Jobs:
+    """Specifications of small jobs, and the run of one from its submission."""
+
+    SMALL: Mapping[str, Any] = {
+        "task": "reward",
+        "seed": 3,
+        "parameters": {"n_trials": 20},
+        "instances": {"training": 2, "validation": 3},
+        "search": {"population": 8, "offspring": 8},
+        "budget": {"generations": 5},
+    }
+
+    def spec(self, **changes: Any) -> JobSpec:
+        """The small job, with other keys of the specification over its own."""
+        return job_spec({**self.SMALL, **changes})
+
+    def run(
+        self, store: Store, evaluator: Evaluator | None = None, spec: JobSpec | None = None, **options: Any
+    ) -> dict[str, Any]:
+        """Submit a job and run it; the result."""
+        return run_job(store, submit(store, spec or self.spec()), evaluator or SerialEvaluator(), **options)
+
+    @staticmethod
+    def essence(result: Mapping[str, Any]) -> dict[str, Any]:
+        """A result without what may differ between two runs of one specification: job id and running time."""
+        return {name: value for name, value in result.items() if name not in ("job", "seconds")}
+
+
+@pytest.fixture(scope="session")
+def jobs() -> Jobs:
+    """Small jobs."""
+    return Jobs()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A record in a file."""
+    with open_store(f"sqlite:///{tmp_path}/record.db") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def undisturbed(jobs: Jobs) -> Callable[..., dict[str, Any]]:
+    """The result of a job that ran alone, in one go, in a fresh record."""
+
+    def run(spec: JobSpec | None = None) -> dict[str, Any]:
+        with open_store("sqlite://") as fresh:
+            return jobs.run(fresh, spec=spec)
+
+    return run

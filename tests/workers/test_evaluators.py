@@ -1,0 +1,180 @@
+"""What every evaluator holds to: the same bits in the order of the keys, stops, and faults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from ruleforge.errors import EvaluationError, JobStopped
+from ruleforge.family import InstanceKey, Outcome, Scores, family
+from ruleforge.language.rule import Rule
+from workers.evaluators import Evaluator, SerialEvaluator, ThreadEvaluator
+from workers.evaluators.threads import divide, joined
+from workers.evaluators.units import InstanceCache
+
+EVALUATORS: dict[str, Callable[[], Evaluator]] = {
+    "serial": SerialEvaluator,
+    "1 thread": lambda: ThreadEvaluator(1),
+    "2 threads": lambda: ThreadEvaluator(2),
+    "4 threads": lambda: ThreadEvaluator(4),
+}
+TEXTS = ("(R - 1)*E", "R*E", "1/(R*R - 1)", "0*E", "R - 1 + E/R")
+# More rules than one unit takes.
+RULES = [Rule.parse(f"{text} + {number}*E", "reward") for number in range(30) for text in TEXTS]
+
+
+@pytest.fixture(params=EVALUATORS)
+def evaluator(request):
+    made = EVALUATORS[request.param]()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def reward():
+    return family("reward", {"n_trials": 10})
+
+
+@pytest.fixture(scope="module")
+def keys(reward):
+    return [*reward.keys("training", 2, 4), *reward.keys("validation", 2, 4)]
+
+
+@pytest.fixture(scope="module")
+def plain(reward, keys):
+    """The family asked directly, one instance after the other."""
+    return [reward.evaluate(RULES, reward.build(key)) for key in keys]
+
+
+def assert_same(found: Scores, expected: Scores) -> None:
+    assert found.fitness.tobytes() == expected.fitness.tobytes()
+    assert found.outcome == expected.outcome
+    assert found.metrics.keys() == expected.metrics.keys()
+    for name, values in expected.metrics.items():
+        assert found.metrics[name].tobytes() == values.tobytes(), name
+
+
+class Made:
+    """A family of the test's own making: fitness = number of the instance, and whatever happens by key."""
+
+    name = parameters_digest = "made"
+    rules_per_batch, instances_per_batch = 1, 2
+
+    def __init__(self, act=lambda key: None):
+        self.act = act
+        self.parameters_digest = f"made{id(self)}"
+
+    def build(self, key):
+        return key
+
+    def evaluate_many(self, rules, instances, *, give_up_below=None):
+        for key in instances:
+            self.act(key)
+        return [
+            Scores(np.array([float(key.index * 1000 + rule) for rule in rules]), (Outcome.ok,) * len(rules))
+            for key in instances
+        ]
+
+    def keys(self, n):
+        return [InstanceKey("sampled", "training", 0, index) for index in range(n)]
+
+
+def test_the_same_bits_as_the_family_itself(evaluator, reward, keys, plain):
+    found = evaluator.score(reward, RULES, keys)
+    assert len(found) == len(keys)
+    for scores, expected in zip(found, plain, strict=True):
+        assert_same(scores, expected)
+
+
+def test_scores_come_in_the_order_of_the_keys(evaluator, reward, keys, plain):
+    order = [3, 0, 2, 1, 0]
+    for scores, index in zip(evaluator.score(reward, RULES[:5], [keys[i] for i in order]), order, strict=True):
+        assert scores.fitness.tobytes() == plain[index].fitness[:5].tobytes()
+
+
+def test_rules_and_instances_are_put_together_as_they_were_cut(evaluator):
+    made = Made()
+    for n_rules, n_keys in ((1, 1), (1, 7), (130, 1), (67, 5), (200, 3)):
+        found = evaluator.score(made, list(range(n_rules)), made.keys(n_keys))
+        expected = [[index * 1000 + rule for rule in range(n_rules)] for index in range(n_keys)]
+        assert [scores.fitness.tolist() for scores in found] == expected
+
+
+def test_nothing_to_score(evaluator, reward, keys):
+    found = evaluator.score(reward, [], keys)
+    assert [scores.fitness.shape for scores in found] == [(0,)] * len(keys)
+    assert [scores.outcome for scores in found] == [()] * len(keys)
+    assert evaluator.score(reward, RULES[:2], []) == []
+
+
+def test_a_stop_before_the_first_unit(evaluator):
+    seen = []
+    with pytest.raises(JobStopped):
+        evaluator.score(Made(seen.append), [0, 1], Made().keys(6), lambda: True)
+    assert seen == []
+
+
+def test_a_stop_in_the_middle_ends_before_all_is_done(evaluator):
+    seen = []
+    with pytest.raises(JobStopped):
+        evaluator.score(Made(seen.append), [0], Made().keys(100), lambda: len(seen) >= 4)
+    assert 4 <= len(seen) <= 4 + 2 * evaluator.workers, "units that had begun, and no others"
+    # A stop is of one call: the evaluator can be used again.
+    assert len(evaluator.score(Made(), [0], Made().keys(3))) == 3
+
+
+def test_a_fault_of_a_unit_is_raised_as_it_is_after_the_others_have_ended(evaluator):
+    ended = []
+
+    def act(key):
+        if key.index == 1:
+            raise EvaluationError("instance 1 cannot be simulated")
+        ended.append(key.index)
+
+    with pytest.raises(EvaluationError, match="instance 1 cannot be simulated"):
+        evaluator.score(Made(act), [0], Made().keys(12))
+    before = list(ended)
+    evaluator.score(Made(), [0], Made().keys(2))
+    assert ended == before, "nothing of the failed call went on"
+
+
+def test_work_is_cut_into_whole_batches_that_cover_everything_once():
+    for n_rules, n_keys, per_unit, workers, batch in ((150, 10, 1, 2, 16), (5, 15, 8, 4, 16), (64, 1, 1, 64, 16)):
+        units = divide(n_rules, n_keys, per_unit, workers, batch)
+        covered = np.zeros((n_rules, n_keys), dtype=int)
+        for rules, keys in units:
+            covered[rules, keys] += 1
+            assert rules.start % batch == 0, "a unit begins with a whole batch of lanes"
+        assert (covered == 1).all()
+
+
+def test_joined_scores_keep_every_metric():
+    part = Scores(np.array([1.0]), (Outcome.ok,), {"accuracy": np.array([0.5])})
+    other = Scores(np.array([-np.inf]), (Outcome.non_finite,), {"accuracy": np.array([np.nan])})
+    both = joined([part, other])
+    assert both.fitness.tolist() == [1.0, -np.inf]
+    assert both.outcome == (Outcome.ok, Outcome.non_finite)
+    np.testing.assert_array_equal(both.metrics["accuracy"], [0.5, np.nan])
+
+
+def test_instances_are_built_once_and_the_least_used_are_dropped():
+    built = []
+
+    class Counting(Made):
+        def build(self, key):
+            built.append(key.index)
+            return key
+
+    made, cache = Counting(), InstanceCache(2)
+    for index in (0, 1, 0, 2, 0, 1):
+        assert cache.get(made, made.keys(3)[index]) == made.keys(3)[index]
+    assert built == [0, 1, 2, 1]
+
+
+def test_instances_of_other_parameters_are_others():
+    cache = InstanceCache()
+    key = InstanceKey("sampled", "training", 0, 0)
+    short, long = (cache.get(family("reward", {"n_trials": n}), key) for n in (5, 6))
+    assert (len(short.order), len(long.order)) == (5, 6)
