@@ -7,7 +7,7 @@ import functools
 import importlib.metadata
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -27,6 +27,14 @@ if TYPE_CHECKING:
 Split = Literal["training", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("training", "validation", "test")
 ENTRY_POINTS = "ruleforge.tasks"
+
+
+def checked_split(name: str) -> Split:
+    """The split of that name. Raises InputError for an unknown one."""
+    for split in SPLITS:
+        if split == name:
+            return split
+    raise InputError(unknown_name("split", name, SPLITS))
 
 
 class Outcome(enum.StrEnum):
@@ -119,6 +127,39 @@ class SearchDefaults:
     validation: int
 
 
+@dataclass(frozen=True)
+class PublishedRow:
+    """A published figure: the rule as it was scored, its fitness, and that of an independent re-implementation.
+
+    parameters: what this row changes in the family's published protocol; split, n: on which experiments, None for
+    those asked for; statistic: how the fitness of the experiments was put together.
+    """
+
+    rule: str
+    published: float | None
+    reimplemented: float | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    split: Split | None = None
+    n: int | None = None
+    statistic: Literal["aggregate", "mean"] = "aggregate"
+
+
+@dataclass(frozen=True)
+class PublishedExperiments:
+    """The experiments that a family's publication reports, to be run again.
+
+    rows: its figures on the training experiments; seed: which number the experiments of a split begin from;
+    parameters: what the publication set differently from the family's defaults, by split; n: how many, by split;
+    keys: (split, seed, n) → the keys of the experiments.
+    """
+
+    rows: tuple[PublishedRow, ...]
+    seed: Mapping[Split, int]
+    parameters: Mapping[Split, Mapping[str, Any]]
+    n: Mapping[Split, int]
+    keys: Callable[[Split, int, int], list[InstanceKey]]
+
+
 class TaskFamily(ABC):
     """A distribution of learning problems, bound to validated parameters.
 
@@ -155,6 +196,11 @@ class TaskFamily(ABC):
         """The rules of the literature by name, each with a citation."""
         return _known_rules(cls)
 
+    @classmethod
+    def published_experiments(cls) -> PublishedExperiments | None:
+        """The experiments of the family's publication, if they can be rebuilt."""
+        return None
+
     @functools.cached_property
     def parameters_digest(self) -> str:
         """16 hexadecimal digits over name, version and parameters: part of every score's key."""
@@ -162,12 +208,18 @@ class TaskFamily(ABC):
         return blake2b(payload.encode(), digest_size=8).hexdigest()
 
     def keys(self, split: Split, n: int, seed: int, source: str = "sampled") -> list[InstanceKey]:
-        """Keys of the first n instances of a split. Small, serialisable, disjoint between splits."""
-        if source != "sampled":
+        """Keys of the first n instances of a split. Small, serialisable, disjoint between splits.
+
+        source "published": the experiments of the publication, which begin from a seed of their own.
+        """
+        if source == "sampled":
+            return [InstanceKey(source, split, seed, index) for index in range(n)]
+        published = type(self).published_experiments()
+        if source != "published" or published is None or split not in published.seed:
             raise InputError(
-                f"{self.name} has no instances from {source!r}: expected 'sampled'", pointer="/instances/source"
+                f"{self.name} has no {split} instances from {source!r}: expected 'sampled'", pointer="/instances/source"
             )
-        return [InstanceKey(source, split, seed, index) for index in range(n)]
+        return published.keys(split, published.seed[split], n)
 
     @abstractmethod
     def build(self, key: InstanceKey) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ruleforge.errors import InputError
-from ruleforge.family import SPLITS, Split, TaskFamily
+from ruleforge.family import TaskFamily, checked_split
 from ruleforge.language.identity import Recogniser
 from ruleforge.language.rule import Rule
 from workers.evaluators.interface import Evaluator
@@ -20,22 +20,21 @@ def evaluate_rules(
     family: TaskFamily,
     rules: Sequence[Rule],
     *,
-    split: Split = "training",
+    split: str = "training",
     n: int | None = None,
     seed: int = 0,
     source: str = "sampled",
 ) -> list[dict[str, Any]]:
     """Score each rule on n instances of a split (default: the family's number); one JSON-ready dict per rule."""
-    if split not in SPLITS:
-        raise InputError(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
+    chosen = checked_split(split)
     defaults = type(family).search_defaults
-    n = n if n is not None else (defaults.training if split == "training" else defaults.validation)
+    n = n if n is not None else (defaults.training if chosen == "training" else defaults.validation)
     if not 1 <= n <= MAX_INSTANCES:
         raise InputError(f"n: expected 1 to {MAX_INSTANCES} instances, and {n} came")
     if seed < 0:
         raise InputError(f"seed: expected 0 or more, and {seed} came")
     recogniser = Recogniser(family.known_rules())
-    scores = score_rules(evaluator, family, rules, family.keys(split, n, seed, source))
+    scores = score_rules(evaluator, family, rules, family.keys(chosen, n, seed, source))
     return [_evaluation(family, score, split, recogniser) for score in scores]
 
 

@@ -28,7 +28,8 @@ from workers.evaluators.interface import Evaluator, never
 from workers.scoring import RuleScore, rule_object, rule_record, score_rules
 from workers.versions import differences, versions
 
-# The validation instances are the same for every job, so that validation fitness compares between jobs.
+# The validation instances are our own samples and the same for every job, whatever it was trained on, so that
+# validation fitness compares between jobs.
 VALIDATION_SEED = 0
 
 
@@ -233,8 +234,7 @@ class _Run:
         front = self.search.front
         n = self.spec.instances.validation
         assert n is not None
-        source = self.spec.instances.source
-        keys = self.family.keys("validation", n, VALIDATION_SEED, source)
+        keys = self.family.keys("validation", n, VALIDATION_SEED)
         known = [k.rule for k in self.family.known_rules().values() if k.rule not in [item.rule for item in front]]
         self.observer.on_validation(len(front), n)
         scores = score_rules(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ruleforge.errors import InputError
 from ruleforge.family import family as bound_family
 from ruleforge.language.rule import Rule
 from ruleforge.spec import job_spec, read_toml
@@ -18,6 +19,7 @@ from workers.evaluators import ThreadEvaluator
 from workers.evolve import Observer, run_job, submit
 
 DEFAULT_DATABASE = "sqlite:///ruleforge.db"
+MAX_THREADS = 1024
 
 
 def database_url(given: str | None = None) -> str:
@@ -28,6 +30,15 @@ def database_url(given: str | None = None) -> str:
 def usable_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads(workers: int | None) -> int:
+    """The number of threads asked for; None means all cores. Raises InputError for what is no number of threads."""
+    if workers is None:
+        return usable_cores()
+    if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= MAX_THREADS:
+        raise InputError(f"workers: expected 1 to {MAX_THREADS} threads, and {workers!r} came")
+    return workers
 
 
 @dataclass(frozen=True)
@@ -121,7 +132,7 @@ def evolve(
     """
     given = read_toml(Path(config)) if config is not None else {}
     spec = job_spec({**given, **specification, "task": task})
-    evaluator = ThreadEvaluator(workers or usable_cores())
+    evaluator = ThreadEvaluator(threads(workers))
     try:
         with open_store(database_url(db)) as store:
             return as_result(run_job(store, submit(store, spec), evaluator, observer=observer))
@@ -142,7 +153,9 @@ def evaluate(
     """Score one rule on n instances of a split. `parameters` are those of the task family."""
     family = bound_family(task, parameters)
     parsed = rule if isinstance(rule, Rule) else Rule.parse(rule, task)
-    evaluator = ThreadEvaluator(workers or usable_cores())
+    if parsed.task != task:
+        raise InputError(f"expected a rule of the task {task!r}, and one of {parsed.task!r} came: parse its text anew")
+    evaluator = ThreadEvaluator(threads(workers))
     try:
         (found,) = evaluate_rules(evaluator, family, [parsed], split=split, n=n, seed=seed)
     finally:

@@ -17,7 +17,7 @@ from ruleforge.spec import JobSpec, apply_setting, job_spec, read_toml
 from ruleforge.store import END_STATES, Store, open_store
 from workers.evaluators import ThreadEvaluator
 from workers.evolve import run_job, submit
-from workers.interface import database_url, usable_cores
+from workers.interface import database_url, threads
 
 
 @app.command()
@@ -44,9 +44,9 @@ def evolve(
     """
     limits = {"generations": generations, "evaluations": budget, "seconds": time, "target": target}
     spec = _specification(task, seed, limits, config, settings or [])
-    threads = _threads(workers)
+    n_threads = threads(workers)
     with open_store(database_url(database)) as store:
-        _run(store, submit(store, spec), threads, database, as_json)
+        _run(store, submit(store, spec), n_threads, database, as_json)
 
 
 @app.command()
@@ -57,12 +57,12 @@ def resume(
     as_json: Json = False,
 ) -> None:
     """Continue a job where its last committed generation stood; of a finished job, print the stored result."""
-    threads = _threads(workers)
+    n_threads = threads(workers)
     with open_store(database_url(database), create=False) as store:
         record = store.job(job)
         if record.state in END_STATES and not as_json:
             note(f"Job {record.id} has {record.state}; this is its stored result.")
-        _run(store, record.id, threads, database, as_json)
+        _run(store, record.id, n_threads, database, as_json)
 
 
 def _specification(
@@ -86,14 +86,8 @@ def _specification(
     return job_spec(given)
 
 
-def _threads(workers: int | None) -> int:
-    if workers is not None and not 1 <= workers <= 1024:
-        raise InputError(f"--workers: expected 1 to 1024 threads, and {workers} came")
-    return workers or usable_cores()
-
-
-def _run(store: Store, job_id: str, threads: int, database: str | None, as_json: bool) -> None:
-    evaluator = ThreadEvaluator(threads)
+def _run(store: Store, job_id: str, n_threads: int, database: str | None, as_json: bool) -> None:
+    evaluator = ThreadEvaluator(n_threads)
     try:
         with JobDisplay(progress()) as display, Interrupts() as interrupts:
             result = run_job(store, job_id, evaluator, observer=display, stop=interrupts.requested)

@@ -11,7 +11,6 @@ from rich.text import Text
 
 from api.command_line.app import Database, Json, Settings, Task, Workers, app, print_json, screen
 from api.command_line.display import digits_for, known, number, plain_table, rule_cell, validation
-from api.command_line.evolve import _threads
 from api.command_line.record import found_object
 from ruleforge.errors import InputError
 from ruleforge.family import TaskFamily, family, family_class, family_names
@@ -22,19 +21,20 @@ from ruleforge.store import FoundRule, Store, open_store
 from workers.describe import describe_family
 from workers.evaluate import evaluate_rules
 from workers.evaluators import ThreadEvaluator
-from workers.interface import database_url
+from workers.interface import database_url, threads
 from workers.pictures import draw_rule
+from workers.reproduce import reproduce as run_reproduction
 
 
-def bound_family(task: str, settings: list[str] | None) -> TaskFamily:
-    """The family with the parameters of --set; other keys of a specification are refused here."""
-    chosen = family_class(task)
+def given_parameters(chosen: type[TaskFamily], settings: list[str] | None) -> dict[str, Any]:
+    """The parameters of --set; other keys of a specification are refused where there is no job."""
     given: dict[str, Any] = {}
     for setting in settings or []:
         apply_setting(given, setting, chosen)
     if foreign := given.keys() - {"parameters"}:
-        raise InputError(f"--set: expected parameters of {task}, and {', '.join(sorted(foreign))} came")
-    return family(task, given.get("parameters"))
+        raise InputError(f"--set: expected parameters of {chosen.name}, and {', '.join(sorted(foreign))} came")
+    parameters: dict[str, Any] = given.get("parameters", {})
+    return parameters
 
 
 @app.command()
@@ -94,11 +94,11 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Score rules on instances of a task. With several rules, --json gives {"evaluations": […]}."""
-    chosen = bound_family(task, settings)
+    chosen = family(task, given_parameters(family_class(task), settings))
     parsed = [Rule.parse(text, task) for text in rule]
-    evaluator = ThreadEvaluator(_threads(workers))
+    evaluator = ThreadEvaluator(threads(workers))
     try:
-        found = evaluate_rules(evaluator, chosen, parsed, split=split, n=n, seed=seed)  # type: ignore[arg-type]
+        found = evaluate_rules(evaluator, chosen, parsed, split=split, n=n, seed=seed)
     finally:
         evaluator.close()
     if as_json:
@@ -115,6 +115,71 @@ def evaluate(
             item["outcome"],
             str(item["complexity"]),
             rule_cell(item),
+        )
+    screen().print(table)
+
+
+@app.command()
+def reproduce(
+    task: Task,
+    split: Annotated[str, typer.Option(help="training or validation; validation implies its published settings.")] = (
+        "training"
+    ),
+    first_seed: Annotated[
+        int | None,
+        typer.Option(
+            "--first-seed", "--draw-seed", metavar="N", help="Where the experiments begin [default: published]."
+        ),
+    ] = None,
+    n: Annotated[int | None, typer.Option("--n", help="Number of experiments [default: as published].")] = None,
+    rule: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="Score this rule instead of the published ones; repeatable."),
+    ] = None,
+    settings: Settings = None,
+    workers: Workers = None,
+    as_json: Json = False,
+) -> None:
+    """Run the published experiments of a task again: our fitness beside the published one.
+
+    The seed numbers experiments as their authors did: reward, our own instances seeded N, N+1, …; supervised, one
+    experiment per seed from N; correlation, all inputs from RandomState(N), the initial weights from RandomState(N−12).
+    """
+    chosen = family_class(task)
+    parameters = given_parameters(chosen, settings)
+    evaluator = ThreadEvaluator(threads(workers))
+    try:
+        found = run_reproduction(
+            evaluator,
+            chosen,
+            split=split,
+            first_seed=first_seed,
+            n=n,
+            rules=rule or (),
+            parameters=parameters,
+        )
+    finally:
+        evaluator.close()
+    if as_json:
+        print_json(found)
+        return
+    digits = digits_for([row["aggregate"] for row in found["rows"]])
+    table = plain_table(f"{task}, published experiments, {split} (fitness: higher is better)")
+    for title in ("published", "ours", "ratio", "re-implemented", "n", "rule"):
+        table.add_column(title, justify="left" if title == "rule" else "right", overflow="fold")
+    for row in found["rows"]:
+        ratio = "–" if row["ratio"] is None else f"{row['ratio']:.4f}"
+        remarks = [f"{row['split']}, {row['statistic']}, {row['parameters']}"] if row["parameters"] else []
+        if row["n_not_ok"]:
+            rest = f"; mean of the others {number(row['mean_of_finite'], digits)}" if row["mean_of_finite"] else ""
+            remarks.append(f"{row['outcome']} in {row['n_not_ok']} of {row['n']} experiments{rest}")
+        table.add_row(
+            number(row["published"], 2),
+            number(row["aggregate"], max(digits, 2)),
+            ratio,
+            number(row["reimplemented"], 3),
+            str(row["n"]),
+            Text.assemble(row["rule"], *(("\n" + remark, "italic") for remark in remarks)),
         )
     screen().print(table)
 

@@ -90,7 +90,7 @@ class SmallRules:
         self._slots: list[list[Tokens]] = []
         slots = grammar.family.slots
         for index, slot in enumerate(slots):
-            leaves = [*grammar.signals[slot.name], *map(float, grammar.constants)]
+            leaves: list[str | float] = [*grammar.signals[slot.name], *map(float, grammar.constants)]
             generator = self._generator(index)
             ordered: list[Tokens] = []
             for expressions in small_expressions(slot, grammar.operators, leaves):

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ruleforge.errors import InputError
-from ruleforge.family import InstanceKey, Outcome, Scores, SearchDefaults, Split, TaskFamily, Trace
+from ruleforge.family import InstanceKey, Outcome, PublishedExperiments, Scores, SearchDefaults, TaskFamily, Trace
 from ruleforge.language.rule import Rule
 from ruleforge.language.signals import Signal, Slot
 from tasks.correlation import kernel
@@ -90,14 +89,12 @@ class Correlation(TaskFamily):
     )
     literature: ClassVar[tuple[tuple[str, str, str, float | None], ...]] = LITERATURE
 
-    def keys(self, split: Split, n: int, seed: int, source: str = "sampled") -> list[InstanceKey]:
-        """Keys of the first n instances; source "published" means the experiments drawn from RandomState(seed)."""
-        if source not in ("sampled", "published"):
-            raise InputError(
-                f"correlation has no instances from {source!r}: expected 'sampled' or 'published'",
-                pointer="/instances/source",
-            )
-        return [InstanceKey(source, split, seed, index) for index in range(n)]
+    @classmethod
+    def published_experiments(cls) -> PublishedExperiments:
+        """The experiments of Jordan et al. 2021, from their drawing order."""
+        from tasks.published.correlation import EXPERIMENTS
+
+        return EXPERIMENTS
 
     def build(self, key: InstanceKey) -> Instance:
         """The instance of a key."""

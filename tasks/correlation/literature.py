@@ -18,6 +18,9 @@ EVOLVED: tuple[tuple[str, float], ...] = (
     ("depress: (w**2 + x)**4/w**4; facilitate: w/x", 3.25),
 )
 
+# w ← w + 0.01·x − 0.0015 at an output spike, in units of λ = 0.01. To be scored with facilitate_lower_bound = 0.
+HOMEOSTATIC_RULE = "depress: 0; facilitate: x - 0.15"
+
 LITERATURE: tuple[tuple[str, str, str, float | None], ...] = (
     ("additive STDP", "depress: 1.05*x; facilitate: x", "Song, Miller & Abbott, Nat. Neurosci. 3:919 (2000)", None),
     (
@@ -32,10 +35,9 @@ LITERATURE: tuple[tuple[str, str, str, float | None], ...] = (
         "van Rossum, Bi & Turrigiano, J. Neurosci. 20:8812 (2000)",
         None,
     ),
-    # w ← w + 0.01·x − 0.0015 at an output spike. To be scored with facilitate_lower_bound = 0.
     (
         "homeostatic STDP",
-        "depress: 0; facilitate: x - 0.15",
+        HOMEOSTATIC_RULE,
         "Masquelier, Neuroscience 389:133 (2018); Kempter, Gerstner & van Hemmen, Neural Comput. 13:2709 (2001)",
         None,
     ),

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ruleforge.family import InstanceKey
+from ruleforge.family import InstanceKey, PublishedExperiments, PublishedRow, Split
 from tasks.correlation.instance import Instance, assemble, pattern_windows
+from tasks.correlation.literature import EVOLVED, HOMEOSTATIC_RULE
 from tasks.correlation.parameters import CorrelationParameters
 from tasks.correlation.sampling import draw_spikes
 
@@ -26,7 +27,13 @@ VALIDATION: Mapping[str, Any] = MappingProxyType(
 )
 # What the published validation of the hand-made homeostatic rule changed.
 HOMEOSTATIC: Mapping[str, Any] = MappingProxyType(
-    {"duration": 200_000.0, "initial_weight": 0.5, "first_window_in_baseline": True, "facilitate_lower_bound": 0.0}
+    {
+        "duration": 200_000.0,
+        "initial_weight": 0.5,
+        "readout": 11_000.0,
+        "first_window_in_baseline": True,
+        "facilitate_lower_bound": 0.0,
+    }
 )
 
 
@@ -80,3 +87,20 @@ def build(key: InstanceKey, parameters: CorrelationParameters) -> Instance:
     return assemble(
         spikes, inputs, pattern_windows(parameters), initial_weights, potential, readout_potential, parameters
     )
+
+
+def _keys(split: Split, seed: int, n: int) -> list[InstanceKey]:
+    return [InstanceKey("published", split, seed, index) for index in range(n)]
+
+
+_REIMPLEMENTED = (20.882, 20.029, 14.533, 13.883, 12.370, 11.598, 11.208, 10.985, 4.678, 3.245)
+EXPERIMENTS = PublishedExperiments(
+    rows=(
+        *(PublishedRow(text, fitness, ours) for (text, fitness), ours in zip(EVOLVED, _REIMPLEMENTED, strict=True)),
+        PublishedRow(HOMEOSTATIC_RULE, 18.36, 18.366, HOMEOSTATIC, "validation", 20, "mean"),
+    ),
+    seed={"training": DRAW_SEED, "validation": DRAW_SEED},
+    parameters={"training": {}, "validation": VALIDATION},
+    n={"training": 8, "validation": 20},
+    keys=_keys,
+)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ruleforge.errors import InputError
-from ruleforge.family import InstanceKey
+from ruleforge.family import InstanceKey, PublishedExperiments, PublishedRow, Split
 from tasks.supervised.instance import SupervisedInstance, instance_from_arrays
 from tasks.supervised.parameters import SupervisedParameters
 
 # One seed per experiment from here on; fifteen trained the published rules, and validation begins after them.
-FIRST_SEEDS = {"training": 1235, "validation": 1250}
+FIRST_SEEDS: Mapping[Split, int] = {"training": 1235, "validation": 1250}
 # The grid on which the published spike trains lie, and the period at which the published simulation lost spikes: both
 # in hundredths of a millisecond, whatever our own resolution.
 GRID_PER_MS = 100
@@ -55,3 +57,25 @@ def _spike_train(
         ticks = np.unique(ticks)
         ticks = ticks[ticks % LOST_EVERY != 0]
     return np.asarray(ticks / GRID_PER_MS, dtype=np.float64)
+
+
+def _keys(split: Split, seed: int, n: int) -> list[InstanceKey]:
+    return [InstanceKey("published", split, seed, index) for index in range(n)]
+
+
+_RESOLUTION = {"resolution": 1 / GRID_PER_MS}
+# The re-implementation's figures are those with the input quirks, as they are here.
+EXPERIMENTS = PublishedExperiments(
+    rows=(
+        PublishedRow("2*s*(v - u)", -13.44, -13.19),
+        PublishedRow("s*(v - u)*(2*u - 1)/v", -13.41, -13.16),
+        PublishedRow("s*(v + u)*(v*(v - u) - s)/(v*v)", -13.42, -13.16),
+        PublishedRow("v*s*(v - u)*(u - 1)/(v*v - u*s*(u - 1))", -14.25, -14.24),
+        PublishedRow("s*(v - u)", -14.74, -14.74),
+        PublishedRow("u*(u - v)/(2*(v*s + u*u))", -26.22, -26.21),
+    ),
+    seed=FIRST_SEEDS,
+    parameters={"training": _RESOLUTION, "validation": _RESOLUTION},
+    n={"training": 15, "validation": 15},
+    keys=_keys,
+)

@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ruleforge.errors import InputError
-from ruleforge.family import InstanceKey, Outcome, Quantity, Scores, SearchDefaults, TaskFamily, Trace
+from ruleforge.family import (
+    InstanceKey,
+    Outcome,
+    PublishedExperiments,
+    Quantity,
+    Scores,
+    SearchDefaults,
+    TaskFamily,
+    Trace,
+)
 from ruleforge.kernel.interpreter import fill_constants
 from ruleforge.kernel.program import compile_programs
 from ruleforge.language.rule import Rule
@@ -106,6 +115,13 @@ class Reward(TaskFamily):
         ("Jordan 2021, stuck run B", "R - 1 + E/R", JORDAN_2021, 78.8),
         ("Jordan 2021, stuck run C", "R*(2*E - R)", JORDAN_2021, 70.6),
     )
+
+    @classmethod
+    def published_experiments(cls) -> PublishedExperiments:
+        """The figures of Jordan et al. 2021, on experiments of our own."""
+        from tasks.published.reward import EXPERIMENTS
+
+        return EXPERIMENTS
 
     def build(self, key: InstanceKey) -> RewardInstance:
         """The experiment of a key."""

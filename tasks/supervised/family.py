@@ -11,11 +11,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ruleforge.errors import InputError
-from ruleforge.family import InstanceKey, Outcome, Quantity, Scores, SearchDefaults, Split, TaskFamily, Trace
+from ruleforge.family import (
+    InstanceKey,
+    Outcome,
+    PublishedExperiments,
+    Quantity,
+    Scores,
+    SearchDefaults,
+    TaskFamily,
+    Trace,
+)
 from ruleforge.language.rule import Rule
 from ruleforge.language.signals import Signal, Slot
 from tasks.neuron import JORDAN_2021, propagators
-from tasks.published.supervised import FIRST_SEEDS, published_instance
+from tasks.published.supervised import published_instance
 from tasks.supervised.instance import SupervisedInstance, instance_from_arrays, potential_of, sampled_instance
 from tasks.supervised.kernel import NON_FINITE, REJECTED, RUNNING, Constants, Experiments, simulate
 from tasks.supervised.lanes import LANES
@@ -83,16 +92,12 @@ class Supervised(TaskFamily):
 
     parameters: SupervisedParameters
 
-    def keys(self, split: Split, n: int, seed: int, source: str = "sampled") -> list[InstanceKey]:
-        """Keys of the first n instances; the published ones are numbered from their own first seed, whatever `seed`."""
-        if source != "published":
-            return super().keys(split, n, seed, source)
-        if split not in FIRST_SEEDS:
-            raise InputError(
-                f"{self.name} has no published instances of split {split!r}: expected one of {', '.join(FIRST_SEEDS)}",
-                pointer="/instances/source",
-            )
-        return [InstanceKey(source, split, FIRST_SEEDS[split], index) for index in range(n)]
+    @classmethod
+    def published_experiments(cls) -> PublishedExperiments:
+        """The experiments of Jordan et al. 2021, from their drawing order."""
+        from tasks.published.supervised import EXPERIMENTS
+
+        return EXPERIMENTS
 
     def build(self, key: InstanceKey) -> SupervisedInstance:
         """The experiment of a key, sampled or published."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from ruleforge.errors import InputError, SpecificationError
@@ -203,8 +205,6 @@ def test_frozen():
     ],
 )
 def test_refused_with_pointer_and_sentence(given, pointer, sentence):
-    import re
-
     errors = refusals({"task": "toy"} | given)
     found = errors.get(pointer) or errors.get("")
     assert found is not None, errors
@@ -330,5 +330,5 @@ def test_settings_go_over_a_file_and_what_is_no_table_is_not_overwritten():
     apply_setting(given, "gain=3.0", family_class("toy"))
     assert given == {"search": {"population": 5, "offspring": 6}, "parameters": {"gain": 3.0}}
     for setting in ("search.offspring=6", "gain=2.0"):
-        with pytest.raises(InputError, match="cannot be set: .* is given as 3"):
+        with pytest.raises(InputError, match=r"cannot be set: .* is given as 3"):
             apply_setting({"search": 3, "parameters": 3}, setting, family_class("toy"))

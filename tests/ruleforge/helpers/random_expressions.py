@@ -46,9 +46,7 @@ def values(n_signals, n_values=32):
 def folded(tokens, inputs):
     """The expression evaluated node by node in numpy. inputs: symbol → (n_values,)."""
     n_values = len(next(iter(inputs.values())))
-    return fold(
-        tokens, lambda token: inputs[token] if isinstance(token, str) else np.full(n_values, token), apply
-    )
+    return fold(tokens, lambda token: inputs[token] if isinstance(token, str) else np.full(n_values, token), apply)
 
 
 def same_bits(a, b):

@@ -156,7 +156,9 @@ def test_a_shorter_form_takes_the_place_of_what_it_repeats(bench):
     bench.step(search)
     assert search.front[-1].rule.text == long
     generation = bench.run(search, 60)[-1]
-    assert [item.rule.text for item in generation.front if item.behaviour == behaviour(Rule.parse(short, "toy"))] == [short]
+    assert [item.rule.text for item in generation.front if item.behaviour == behaviour(Rule.parse(short, "toy"))] == [
+        short
+    ]
     assert long not in [item.rule.text for item in search._population]
 
 
@@ -193,15 +195,17 @@ def test_no_more_new_behaviours_than_wanted(bench, task, at_most):
     assert search.evaluations == 5 * at_most
 
 
-def test_a_tiny_grammar_is_exhausted(bench):
+@pytest.mark.parametrize("small_rules", [0.0, 1.0])
+def test_a_tiny_grammar_is_exhausted(bench, small_rules):
     grammar = {"operators": ["+"], "constants": [], "signals": ["R"], "max_complexity": 3}
-    for small_rules in (0.0, 1.0):
-        search = bench.new(grammar=grammar, search={"small_rules": small_rules})
-        generations = list(itertools.takewhile(lambda _: not search.exhausted, (bench.step(search) for _ in range(50))))
-        assert search.exhausted
-        assert 15 < len(generations) < 30
-        assert search.evaluations == 2
-        assert sorted(item.rule.text for item in search._population) == ["R", "R + R"]
+    search = bench.new(grammar=grammar, search={"small_rules": small_rules})
+    n_generations = 0
+    while not search.exhausted and n_generations < 50:
+        bench.step(search)
+        n_generations += 1
+    assert 15 < n_generations < 30
+    assert search.evaluations == 2
+    assert sorted(item.rule.text for item in search._population) == ["R", "R + R"]
 
 
 def test_a_rich_grammar_is_not(bench):
