@@ -25,7 +25,7 @@ setup: $(STAMP) ## install into .venv, compile and cache the kernels
 demo: setup ## run the main job for real: evolve a reward rule, draw the best
 	@rm -rf $(DEMO) && mkdir -p $(DEMO)
 	@$(BIN)/ruleforge evolve reward --seed 1 --db sqlite:///$(DEMO)/ruleforge.db
-	@$(BIN)/ruleforge show champion --figure $(DEMO)/champion.png --db sqlite:///$(DEMO)/ruleforge.db
+	@$(BIN)/ruleforge show best --figure $(DEMO)/best.png --db sqlite:///$(DEMO)/ruleforge.db
 
 test: setup ## the whole test suite, on all cores
 	@$(BIN)/python -m pytest -n auto

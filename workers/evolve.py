@@ -118,6 +118,7 @@ def unfinished_result(job: JobRecord) -> dict[str, Any]:
         "task": job.task,
         "state": job.state,
         "champion": None,
+        "best_validated": None,
         "front": [],
         "generations": job.generation,
         "evaluations": job.evaluations,
@@ -258,6 +259,7 @@ class _Run:
             "task": job.task,
             "state": "succeeded",
             "champion": rows[-1] if rows else None,
+            "best_validated": _best_validated(rows),
             "front": rows,
             "generations": job.generation,
             "evaluations": self.search.evaluations,
@@ -287,3 +289,9 @@ class _Run:
             "champion_minus_known": float(np.mean(difference)),
             "standard_error": error,
         }
+
+
+def _best_validated(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The rule of the front with the highest validation fitness; of equal ones the simplest."""
+    finite = [row for row in rows if row["validation_fitness"]["aggregate"] is not None]
+    return max(finite, key=lambda row: row["validation_fitness"]["aggregate"], default=None)

@@ -84,18 +84,19 @@ def front_table(result: Mapping[str, Any]) -> Table:
 
 
 def conclusion(result: Mapping[str, Any]) -> str:
-    """The champion in words: what it is, and how it stands beside the best known rule on unseen instances."""
-    champion, compared = result["champion"], result.get("compared_with")
+    """The result in words: champion, the best on unseen instances, how the champion stands beside the best known rule."""
+    champion, best, compared = result["champion"], result.get("best_validated"), result.get("compared_with")
     if champion is None:
         return "No rule stayed finite: there is no champion."
-    name = known(champion)
-    lines = [f"Champion: {champion['rule']}" + (f", which is {name}." if name else ", a rule without a name here.")]
+    lines = [f"Champion (highest training fitness): {_named(champion)}."]
+    if best and best["id"] != champion["id"]:
+        lines.append(f"Best on unseen instances: {_named(best)}.")
     if compared and not (champion["known_as"] == compared["known_as"] and champion["known_factor"] == 1.0):
         gap, error = compared["champion_minus_known"], compared["standard_error"] or 0.0
         verdict = "better than" if gap > error else "worse than" if gap < -error else "as good as"
         digits = digits_for([gap])
         lines.append(
-            f"On the same unseen instances it is {verdict} the best known rule, {compared['known_as']} "
+            f"On the same unseen instances the champion is {verdict} the best known rule, {compared['known_as']} "
             f"({compared['rule']}): difference {gap:+.{digits}f} ± {error:.{digits}f} (paired, mean ± s.e.)."
         )
     lines.append(
@@ -103,6 +104,11 @@ def conclusion(result: Mapping[str, Any]) -> str:
         f"stopped by {result['stopped_by']}. History {result['history']}."
     )
     return "\n".join(lines)
+
+
+def _named(item: Mapping[str, Any]) -> str:
+    name = known(item)
+    return f"{item['rule']}, which is {name}" if name else f"{item['rule']}, which has no name here"
 
 
 class JobDisplay:

@@ -187,7 +187,10 @@ def reproduce(
 @app.command()
 def show(
     rule_id: Annotated[
-        str, typer.Argument(metavar="RULE_ID", help="Id of a rule or its beginning; `champion`: of the newest job.")
+        str,
+        typer.Argument(
+            metavar="RULE_ID", help="Id of a rule or its beginning; `champion` or `best`: of the newest job."
+        ),
     ],
     figure: Annotated[Path | None, typer.Option(help="Draw the rule into this file (png, svg, pdf).")] = None,
     database: Database = None,
@@ -221,14 +224,18 @@ def show(
         _print_rule(item)
 
 
+# Names that stand for a rule of the newest finished job: highest training fitness, highest validation fitness.
+NEWEST = {"champion": "champion", "best": "best_validated"}
+
+
 def _find(store: Store, rule_id: str) -> FoundRule:
-    if rule_id != "champion":
+    if rule_id not in NEWEST:
         return store.rule(rule_id)
     for job in store.jobs(state="succeeded", limit=10):
-        result = store.job(job.id).result or {}
-        if result.get("champion"):
-            return store.rule(result["champion"]["id"])
-    raise InputError("no job of the record has a champion yet: `ruleforge evolve reward` finds one")
+        chosen = (store.job(job.id).result or {}).get(NEWEST[rule_id])
+        if chosen:
+            return store.rule(chosen["id"])
+    raise InputError(f"no job of the record has a {rule_id} rule yet: `ruleforge evolve reward` finds one")
 
 
 def _print_rule(item: dict[str, Any]) -> None:

@@ -39,6 +39,21 @@ LN2_HIGH = 6.93147180369123816490e-01  # ln 2 in two parts, the first with 33 bi
 LN2_LOW = 1.90821492927058770002e-10
 # Adding this rounds to an integer k and leaves k − 1 + 1023, the biased exponent of 2**(k−1), in the lowest bits.
 ROUNDER = 1.5 * 2.0**52 + 1022.0
+# 2·e**r as a polynomial of r, highest power first: least relative error for |r| ≤ ln 2/2, 3.1e-18 (Remez).
+COEFFICIENTS = (
+    4.998860654762879e-08,
+    5.526461634978897e-07,
+    5.511524524094396e-06,
+    4.96029729628728e-05,
+    0.00039682538864940976,
+    0.0027777777902522082,
+    0.016666666667118867,
+    0.08333333333298526,
+    0.3333333333333234,
+    1.0000000000000036,
+    2.0,
+    2.0,
+)
 LARGEST, SMALLEST = 709.782712893384, -708.0
 
 
@@ -46,24 +61,16 @@ LARGEST, SMALLEST = 709.782712893384, -708.0
 def exponential(x: float) -> float:
     """e**x: error below 1 ulp; 0 below −708 (e**x < 3.4e-308), ∞ above 709.78, NaN for NaN.
 
-    x = k·ln 2 + r with |r| ≤ ln 2/2; 2·e**r by the polynomial of degree 11 with least relative error (3.1e-18, Remez);
-    2**(k−1) by writing its exponent.
+    x = k·ln 2 + r with |r| ≤ ln 2/2; 2·e**r by a polynomial, 2**(k−1) by writing its
+    exponent.
     """
     rounded = fused_multiply_add(x, LOG2_E, ROUNDER)
     k = rounded - ROUNDER
     r = fused_multiply_add(-k, LN2_HIGH, x)
     r = fused_multiply_add(-k, LN2_LOW, r)
-    p = fused_multiply_add(r, 4.998860654762879e-08, 5.526461634978897e-07)
-    p = fused_multiply_add(p, r, 5.511524524094396e-06)
-    p = fused_multiply_add(p, r, 4.96029729628728e-05)
-    p = fused_multiply_add(p, r, 0.00039682538864940976)
-    p = fused_multiply_add(p, r, 0.0027777777902522082)
-    p = fused_multiply_add(p, r, 0.016666666667118867)
-    p = fused_multiply_add(p, r, 0.08333333333298526)
-    p = fused_multiply_add(p, r, 0.3333333333333234)
-    p = fused_multiply_add(p, r, 1.0000000000000036)
-    p = fused_multiply_add(p, r, 2.0)
-    p = fused_multiply_add(p, r, 2.0)
+    p = COEFFICIENTS[0]
+    for coefficient in COEFFICIENTS[1:]:
+        p = fused_multiply_add(p, r, coefficient)
     result = p * shifted_to_exponent(rounded)
     result = 0.0 if x < SMALLEST else result
     return math.inf if x > LARGEST else result

@@ -171,8 +171,10 @@ def to_numpy(tokens: Sequence[Token], signals: Sequence[str]) -> Callable[..., N
             raise InputError(f"the rule takes the signals {', '.join(signals)} by keyword: {wrong}")
         arrays = {name: np.asarray(value, dtype=np.float64) for name, value in values.items()}
         shape = np.broadcast_shapes(*(array.shape for array in arrays.values()))
-        inputs = [np.broadcast_to(arrays.get(name, np.float64(0.0)), shape) for name in signals]
+        # Whole arrays for constants too: numpy takes powers by the scalars 2, −1 and 0.5 another way, with other bits.
+        leaves = [arrays.get(name, np.float64(0.0)) for name in signals] + list(map(np.float64, constants))
         with np.errstate(all="ignore"):
-            return np.array(np.broadcast_to(compiled(*inputs, *map(np.float64, constants)), shape), dtype=np.float64)
+            result: NDArray[np.float64] = compiled(*(np.full(shape, leaf).reshape(-1) for leaf in leaves))
+        return result.reshape(shape).copy()
 
     return function

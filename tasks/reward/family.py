@@ -196,7 +196,7 @@ class Reward(TaskFamily):
         p = self.parameters
         h, step = p.resolution, propagators(p)
         n_steps = round(p.trial_duration / h)
-        constants = np.zeros(13)
+        constants = np.zeros(kernel.N_CONSTANTS)
         constants[kernel.MEMBRANE] = step.membrane
         constants[kernel.SYNAPTIC] = step.current
         constants[kernel.COUPLING] = step.coupling
@@ -211,10 +211,13 @@ class Reward(TaskFamily):
         constants[kernel.LEARNING_RATE] = p.learning_rate
         constants[kernel.AVERAGING] = p.averaging
         steps = np.arange(n_steps + 1, dtype=np.float64)
+        growth = np.exp(steps * h / p.eligibility_time_constant)
         return {
             "constants": constants,
             "membrane_powers": step.membrane**steps,
             "synaptic_powers": step.current**steps,
+            "slow_factors": step.membrane**steps * growth,
+            "fast_factors": step.current**steps * growth,
             "discounts": np.exp(-(n_steps - steps) * h / p.eligibility_time_constant),
         }
 
@@ -242,7 +245,7 @@ class Reward(TaskFamily):
             n_trials, instance.order, instance.labels, instance.offsets, instance.arrival_steps,
             instance.arrival_inputs, instance.noise_seeds, *self._constants.values(),
             programs.instructions, programs.lengths, programs.results, fill_constants(programs, n_inputs), len(rules),
-            weights, rewards, counts, *(recorded or (none, none)), outcome,
+            weights.ravel(), rewards, counts, *(recorded or (none, none)), outcome,
         )  # fmt: skip
         return rewards, counts, outcome[: len(rules)]
 

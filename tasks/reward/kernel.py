@@ -21,13 +21,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ruleforge.kernel.compiler import kernel
-from ruleforge.kernel.functions import exponential
 from ruleforge.kernel.interpreter import interpret
+from ruleforge.kernel.lanes import (
+    LANES,
+    add,
+    any_at_most_zero,
+    broadcast,
+    exponential_lanes,
+    load,
+    multiply,
+    multiply_add,
+    negated_multiply_add,
+    store,
+    subtract,
+    zero_unless_at_least,
+)
 
-LANES = 16
-# Rows of the state, LANES values each.
-POTENTIAL, CURRENT, HAZARD, LIMIT, REFRACTORY, SLOW_SUM, FAST_SUM = (row * LANES for row in range(7))
-N_ROWS = 7
+# Rows of the state, LANES values each. REMAINING: what is left of the hazard that the next spike waits for; FREE_FROM:
+# the first step after the refractory period; SLOW_SUM, FAST_SUM: the sums of this segment.
+POTENTIAL, CURRENT, REMAINING, FREE_FROM, SLOW_SUM, FAST_SUM = (row * LANES for row in range(6))
+N_ROWS = 6
 # Signals in register order; `tasks.reward.family` declares the slot in the same order.
 REWARD, ELIGIBILITY, MEAN, MEAN_POSITIVE, MEAN_NEGATIVE = range(5)
 ALIVE, NON_FINITE = 0, 1
@@ -43,71 +56,87 @@ def exponential_deviate(seed: int, count: int) -> float:
     return -math.log((float(z >> np.uint64(11)) + 0.5) * 2.0**-53)
 
 
-# Rows of the constants that `constants_of` fills.
+# Places of the constants.
 (
-    MEMBRANE, SYNAPTIC, COUPLING, AMPLITUDE, THRESHOLD, INVERSE_SCALE, SCALE_RATIO, HAZARD_SCALE, COMPENSATION, GAIN,
-    REFRACTORY_STEPS, LEARNING_RATE, AVERAGING,
+    MEMBRANE, SYNAPTIC, COUPLING, AMPLITUDE, THRESHOLD, INVERSE_SCALE, SCALE_RATIO, HAZARD_SCALE, GAIN,
+    REFRACTORY_STEPS, LEARNING_RATE, AVERAGING, COMPENSATION,
 ) = range(13)  # fmt: skip
+N_CONSTANTS = 13
 PUBLISHED_SCALE_RATIO = 25.0
 
 
 def _make_run_segment(published_ratio: bool) -> Any:
     """Two variants: with δ_E/δ = 25 as published the hazard is a power of what the eligibility needs anyway."""
 
-    @kernel(simulation=True)
+    @kernel()
     def run_segment(
         state: NDArray[np.float64],
         first: int,
         last: int,
-        start: int,
         constants: NDArray[np.float64],
-        membrane_powers: NDArray[np.float64],
-        synaptic_powers: NDArray[np.float64],
-        discounts: NDArray[np.float64],
+        slow_factors: NDArray[np.float64],
+        fast_factors: NDArray[np.float64],
         seed: int,
         n_drawn: NDArray[np.int64],
     ) -> None:
-        membrane, synaptic, coupling = constants[MEMBRANE], constants[SYNAPTIC], constants[COUPLING]
-        threshold, inverse_scale, ratio = constants[THRESHOLD], constants[INVERSE_SCALE], constants[SCALE_RATIO]
-        hazard_scale, compensation = constants[HAZARD_SCALE], constants[COMPENSATION]
+        """Steps first … last, after an arrival at the end of step first − 1.
+
+        slow_factors, fast_factors: what g of the m-th step weighs in the two sums, without the discount of the arrival.
+        """
+        membrane, synaptic = broadcast(constants[MEMBRANE]), broadcast(constants[SYNAPTIC])
+        coupling, inverse_scale = broadcast(constants[COUPLING]), broadcast(constants[INVERSE_SCALE])
+        offset = broadcast(-constants[THRESHOLD] * constants[INVERSE_SCALE])
+        ratio, hazard_scale = broadcast(constants[SCALE_RATIO]), broadcast(constants[HAZARD_SCALE])
+        compensation = constants[COMPENSATION]
+        potential, current = load(state, POTENTIAL), load(state, CURRENT)
+        remaining, free_from = load(state, REMAINING), load(state, FREE_FROM)
+        slow_sum, fast_sum = broadcast(0.0), broadcast(0.0)
         for step in range(first, last + 1):
-            slow = membrane_powers[step - start] * discounts[step]
-            fast = synaptic_powers[step - start] * discounts[step]
-            n_spikes = 0
-            for lane in range(LANES):
-                free = state[POTENTIAL + lane] * membrane + state[CURRENT + lane] * coupling
-                potential = free if state[REFRACTORY + lane] <= 0.0 else 0.0
-                state[POTENTIAL + lane] = potential
-                state[REFRACTORY + lane] -= 1.0
-                state[CURRENT + lane] *= synaptic
-                x = exponential((potential - threshold) * inverse_scale)
-                if published_ratio:
-                    x2 = x * x
-                    x4 = x2 * x2
-                    x8 = x4 * x4
-                    hazard = x8 * x8 * x8 * x
-                else:
-                    hazard = exponential((potential - threshold) * inverse_scale * ratio)
-                state[HAZARD + lane] += hazard_scale * hazard
-                state[SLOW_SUM + lane] -= compensation * x * slow
-                state[FAST_SUM + lane] -= compensation * x * fast
-                n_spikes += 1 if state[HAZARD + lane] >= state[LIMIT + lane] else 0
-            if n_spikes > 0:
+            slow, fast = slow_factors[step - first + 1], fast_factors[step - first + 1]
+            free = multiply_add(potential, membrane, multiply(current, coupling))
+            potential = zero_unless_at_least(broadcast(float(step)), free_from, free)
+            current = multiply(current, synaptic)
+            exponent = multiply_add(potential, inverse_scale, offset)
+            x = exponential_lanes(exponent)
+            if published_ratio:
+                x2 = multiply(x, x)
+                x4 = multiply(x2, x2)
+                x8 = multiply(x4, x4)
+                hazard = multiply(multiply(multiply(x8, x8), x8), x)
+            else:
+                hazard = exponential_lanes(multiply(exponent, ratio))
+            remaining = negated_multiply_add(hazard, hazard_scale, remaining)
+            slow_sum = negated_multiply_add(x, broadcast(compensation * slow), slow_sum)
+            fast_sum = negated_multiply_add(x, broadcast(compensation * fast), fast_sum)
+            if any_at_most_zero(remaining):
+                store(state, POTENTIAL, potential)
+                store(state, REMAINING, remaining)
+                store(state, FREE_FROM, free_from)
+                store(state, SLOW_SUM, slow_sum)
+                store(state, FAST_SUM, fast_sum)
                 for lane in range(LANES):
-                    if state[HAZARD + lane] >= state[LIMIT + lane]:
+                    if state[REMAINING + lane] <= 0.0:
                         n_drawn[lane] += 1
-                        state[HAZARD + lane] = 0.0
-                        state[LIMIT + lane] = exponential_deviate(seed, n_drawn[lane])
-                        state[REFRACTORY + lane] = constants[REFRACTORY_STEPS]
+                        state[REMAINING + lane] = exponential_deviate(seed, n_drawn[lane])
+                        state[FREE_FROM + lane] = step + constants[REFRACTORY_STEPS] + 1.0
                         state[POTENTIAL + lane] = 0.0
                         state[SLOW_SUM + lane] += constants[GAIN] * slow
                         state[FAST_SUM + lane] += constants[GAIN] * fast
+                potential = load(state, POTENTIAL)
+                remaining, free_from = load(state, REMAINING), load(state, FREE_FROM)
+                slow_sum, fast_sum = load(state, SLOW_SUM), load(state, FAST_SUM)
+        store(state, POTENTIAL, potential)
+        store(state, CURRENT, current)
+        store(state, REMAINING, remaining)
+        store(state, FREE_FROM, free_from)
+        store(state, SLOW_SUM, slow_sum)
+        store(state, FAST_SUM, fast_sum)
 
     return run_segment
 
 
 def _make_run_trial(run_segment: Any) -> Any:
-    @kernel(simulation=True)
+    @kernel()
     def run_trial(
         state: NDArray[np.float64],
         weights: NDArray[np.float64],
@@ -119,59 +148,53 @@ def _make_run_trial(run_segment: Any) -> Any:
         constants: NDArray[np.float64],
         membrane_powers: NDArray[np.float64],
         synaptic_powers: NDArray[np.float64],
+        slow_factors: NDArray[np.float64],
+        fast_factors: NDArray[np.float64],
         discounts: NDArray[np.float64],
         seed: int,
         n_drawn: NDArray[np.int64],
     ) -> None:
+        """One trial. weights, eligibilities: (n_inputs·LANES,), the latter written; n_drawn: (LANES,), spikes."""
         n_steps = discounts.shape[0] - 1
         n_arrivals = arrival_steps.shape[0]
         state[:] = 0.0
         n_drawn[:] = 0
         for lane in range(LANES):
-            state[LIMIT + lane] = exponential_deviate(seed, 0)
+            state[REMAINING + lane] = exponential_deviate(seed, 0)
         # Forward, arrival by arrival: a segment covers the steps after `start` to the next arrival, inclusive.
         start, arrival, n_segments = 0, 0, 0
         while start < n_steps:
             last = n_steps
-            if arrival < n_arrivals and arrival_steps[arrival] < n_steps:
+            if arrival < n_arrivals:
                 last = arrival_steps[arrival]
-            for lane in range(LANES):
-                state[SLOW_SUM + lane] = 0.0
-                state[FAST_SUM + lane] = 0.0
-            run_segment(
-                state, start + 1, last, start, constants, membrane_powers, synaptic_powers, discounts, seed, n_drawn
-            )
+            run_segment(state, start + 1, last, constants, slow_factors, fast_factors, seed, n_drawn)
             starts[n_segments] = start
-            for lane in range(LANES):
-                sums[n_segments, lane] = state[SLOW_SUM + lane]
-                sums[n_segments, LANES + lane] = state[FAST_SUM + lane]
+            discount = broadcast(discounts[start])
+            store(sums, 2 * n_segments * LANES, multiply(load(state, SLOW_SUM), discount))
+            store(sums, (2 * n_segments + 1) * LANES, multiply(load(state, FAST_SUM), discount))
             n_segments += 1
+            current = load(state, CURRENT)
             while arrival < n_arrivals and arrival_steps[arrival] == last:
-                source = arrival_inputs[arrival]
-                for lane in range(LANES):
-                    state[CURRENT + lane] += weights[source, lane]
+                current = add(current, load(weights, arrival_inputs[arrival] * LANES))
                 arrival += 1
+            store(state, CURRENT, current)
             start = last
         # Backward: what each arrival contributes to the eligibility of its input.
         eligibilities[:] = 0.0
+        amplitude = broadcast(constants[AMPLITUDE])
+        slow_sum, fast_sum = broadcast(0.0), broadcast(0.0)
         end = n_steps
-        for lane in range(LANES):
-            state[SLOW_SUM + lane] = 0.0
-            state[FAST_SUM + lane] = 0.0
-        arrival -= 1
-        for segment in range(n_segments - 1, -1, -1):
-            slow, fast = membrane_powers[end - starts[segment]], synaptic_powers[end - starts[segment]]
-            for lane in range(LANES):
-                state[SLOW_SUM + lane] = sums[segment, lane] + slow * state[SLOW_SUM + lane]
-                state[FAST_SUM + lane] = sums[segment, LANES + lane] + fast * state[FAST_SUM + lane]
-            end = starts[segment]
-            while arrival >= 0 and arrival_steps[arrival] >= end:
-                if arrival_steps[arrival] == end:
-                    source = arrival_inputs[arrival]
-                    for lane in range(LANES):
-                        contribution = state[SLOW_SUM + lane] - state[FAST_SUM + lane]
-                        eligibilities[source, lane] += constants[AMPLITUDE] * contribution
+        for segment in range(n_segments - 1, 0, -1):
+            start = starts[segment]
+            slow, fast = broadcast(membrane_powers[end - start]), broadcast(synaptic_powers[end - start])
+            slow_sum = multiply_add(slow_sum, slow, load(sums, 2 * segment * LANES))
+            fast_sum = multiply_add(fast_sum, fast, load(sums, (2 * segment + 1) * LANES))
+            end = start
+            contribution = multiply(amplitude, subtract(slow_sum, fast_sum))
+            while arrival > 0 and arrival_steps[arrival - 1] == start:
                 arrival -= 1
+                place = arrival_inputs[arrival] * LANES
+                store(eligibilities, place, add(load(eligibilities, place), contribution))
 
     return run_trial
 
@@ -193,15 +216,15 @@ def apply_rule(
     """Move the weights of one lane by its rule; False if a weight is no longer finite."""
     for j in range(n_inputs):
         registers[REWARD, j] = reward
-        registers[ELIGIBILITY, j] = eligibilities[j, lane]
+        registers[ELIGIBILITY, j] = eligibilities[j * LANES + lane]
         registers[MEAN, j] = means[lane]
         registers[MEAN_POSITIVE, j] = means[LANES + lane]
         registers[MEAN_NEGATIVE, j] = means[2 * LANES + lane]
     interpret(instructions, length, registers, n_inputs)
     finite = True
     for j in range(n_inputs):
-        weight = weights[j, lane] + learning_rate * registers[result, j]
-        weights[j, lane] = weight
+        weight = weights[j * LANES + lane] + learning_rate * registers[result, j]
+        weights[j * LANES + lane] = weight
         finite = finite and math.isfinite(weight)
     return finite
 
@@ -219,6 +242,8 @@ def _make_run_trials(run_trial: Any) -> Any:
         constants: NDArray[np.float64],
         membrane_powers: NDArray[np.float64],
         synaptic_powers: NDArray[np.float64],
+        slow_factors: NDArray[np.float64],
+        fast_factors: NDArray[np.float64],
         discounts: NDArray[np.float64],
         instructions: NDArray[np.int32],
         lengths: NDArray[np.int32],
@@ -234,17 +259,17 @@ def _make_run_trials(run_trial: Any) -> Any:
     ) -> None:
         """Learn for n_trials with up to LANES rules.
 
-        weights: (n_inputs, LANES) pA, initial, changed in place; rewards: (n_trials, LANES), ±1, written;
+        weights: (n_inputs·LANES,) pA, initial, changed in place; rewards: (n_trials, LANES), ±1, written;
         spike_counts: (LANES,), output spikes, added to; recorded_weights, recorded_eligibilities: (n_trials, n_inputs)
         of lane 0, or with no rows; outcome: (LANES,), ALIVE or NON_FINITE, written.
         """
-        n_inputs = weights.shape[0]
+        n_inputs = weights.shape[0] // LANES
         longest = 2
         for pattern in range(labels.shape[0]):
             longest = max(longest, offsets[pattern + 1] - offsets[pattern] + 2)
         state = np.zeros(N_ROWS * LANES)
-        eligibilities = np.zeros((n_inputs, LANES))
-        sums = np.zeros((longest, 2 * LANES))
+        eligibilities = np.zeros(n_inputs * LANES)
+        sums = np.zeros(longest * 2 * LANES)
         starts = np.zeros(longest, dtype=np.int64)
         means = np.zeros(3 * LANES)
         n_drawn = np.zeros(LANES, dtype=np.int64)
@@ -256,7 +281,8 @@ def _make_run_trials(run_trial: Any) -> Any:
             begin, end = offsets[pattern], offsets[pattern + 1]
             run_trial(
                 state, weights, eligibilities, sums, starts, arrival_steps[begin:end], arrival_inputs[begin:end],
-                constants, membrane_powers, synaptic_powers, discounts, noise_seeds[trial], n_drawn,
+                constants, membrane_powers, synaptic_powers, slow_factors, fast_factors, discounts,
+                noise_seeds[trial], n_drawn,
             )  # fmt: skip
             for lane in range(n_rules):
                 if outcome[lane] != ALIVE:
@@ -267,8 +293,8 @@ def _make_run_trials(run_trial: Any) -> Any:
                 spike_counts[lane] += n_drawn[lane]
                 if recorded_weights.shape[0] > 0 and lane == 0:
                     for j in range(n_inputs):
-                        recorded_weights[trial, j] = weights[j, 0]
-                        recorded_eligibilities[trial, j] = eligibilities[j, 0]
+                        recorded_weights[trial, j] = weights[j * LANES]
+                        recorded_eligibilities[trial, j] = eligibilities[j * LANES]
                 finite = apply_rule(
                     lane, reward, means, weights, eligibilities, n_inputs, constants[LEARNING_RATE],
                     instructions[lane], lengths[lane], results[lane], registers[lane],
@@ -277,7 +303,7 @@ def _make_run_trials(run_trial: Any) -> Any:
                     outcome[lane] = NON_FINITE
                     n_alive -= 1
                     for j in range(n_inputs):
-                        weights[j, lane] = 0.0
+                        weights[j * LANES + lane] = 0.0
                     continue
                 means[lane] += (reward - means[lane]) / constants[AVERAGING]
                 means[LANES + lane] += (max(reward, 0.0) - means[LANES + lane]) / constants[AVERAGING]

@@ -27,7 +27,7 @@ from tasks.neuron import JORDAN_2021, propagators
 from tasks.published.supervised import published_instance
 from tasks.supervised.instance import SupervisedInstance, instance_from_arrays, potential_of, sampled_instance
 from tasks.supervised.kernel import NON_FINITE, REJECTED, RUNNING, Constants, Experiments, simulate
-from tasks.supervised.lanes import LANES
+from ruleforge.kernel.lanes import LANES
 from tasks.supervised.parameters import SupervisedParameters
 from tasks.supervised.program import assemble
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ruleforge.kernel.compiler import kernel
 from ruleforge.kernel.interpreter import ADD, DIVIDE, MULTIPLY, SUBTRACT, interpret
-from tasks.supervised.lanes import LANES, add, divide, load, multiply, store, subtract
+from ruleforge.kernel.lanes import LANES, add, divide, load, multiply, store, subtract
 
 
 @kernel()

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,9 +69,7 @@ def command_line() -> CommandLine:
 
 
 @pytest.fixture
-def here(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., Done]]:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Done]:
     """Commands in this process, which saves a second each; the current folder is a fresh one."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RULEFORGE_DB", raising=False)
@@ -85,4 +83,4 @@ def here(
         captured = capfd.readouterr()
         return Done(int(ended.value.code or 0), captured.out, captured.err)
 
-    yield call
+    return call

@@ -32,11 +32,11 @@ def test_evolve_gives_one_object_on_standard_output_and_progress_on_standard_err
     folder, done = evolved
     assert done.code == 0, done.err
     result = done.json
-    assert RESULT <= result.keys()
+    assert result.keys() >= RESULT
     assert (result["state"], result["stopped_by"], result["generations"]) == ("succeeded", "generations", 4)
     assert result["front"][-1] == result["champion"]
     for item in result["front"]:
-        assert RULE_OBJECT <= item.keys()
+        assert item.keys() >= RULE_OBJECT
         assert item["validation_fitness"].keys() == {"aggregate", "mean", "standard_error", "n"}
         assert item["validation_fitness"]["n"] == 3
     assert f"Job {result['job']} started: reward, seed 1, until generations 4" in done.err
@@ -218,4 +218,5 @@ def test_the_list_of_commands(command_line, here, tmp_path):
     assert all(f"\n  {command} " in done.out for command in COMMANDS)
     bare = here()
     assert bare.code == 2
-    assert "Usage: ruleforge" in bare.out + bare.err
+    assert "Usage: " in bare.err
+    assert bare.out == ""

@@ -51,10 +51,10 @@ EVOLVE = {
     ("reward", "--set", "grammar.signals=['R','Ee']"): r"unknown signal 'Ee'.* Did you mean 'E'\?",
     ("reward", "--set", "grammar.signals.dv=['R']"): r"unknown slot 'dv'",
     ("reward", "--set", "grammar.seed_rules=['R*Q']"): r"grammar\.seed_rules\.0: unknown name 'Q'",
-    ("reward", "--set", "instances.source=published"): r"reward has no instances from 'published'",
+    ("reward", "--set", "instances.source=mine"): r"instances\.source: .*'sampled' or 'published', and 'mine' came",
     ("reward", "--set", "instances.training=0"): r"instances\.training: .*, and 0 came",
     ("reward", "--generations", "-3"): r"budget\.generations: .*, and -3 came",
-    ("reward", "--generations", "some"): r"'some' is not a valid int",
+    ("reward", "--generations", "some"): r"Invalid value for '--generations'",
     ("reward", "--budget", "0"): r"budget\.evaluations: .*, and 0 came",
     ("reward", "--time", "0"): r"budget\.seconds: .*, and 0\.0 came",
     ("reward", "--target", "nan"): r"budget\.target: .*finite number, and nan came",
@@ -113,8 +113,10 @@ def test_rules(here, tmp_path, text):
 
 
 @pytest.mark.parametrize("arguments", EVOLVE)
-def test_jobs(here, tmp_path, arguments):
-    refused(here("evolve", *arguments, "--json"), EVOLVE[arguments])
+def test_jobs(here, tmp_path, command_line, arguments):
+    # Small in all that is not refused, so that a job that is accepted by mistake fails the test soon.
+    limit = () if "--budget" in arguments else ("--budget", "1")
+    refused(here("evolve", *command_line.small, *limit, *arguments, "--json"), EVOLVE[arguments])
     assert files(tmp_path) == {}
 
 

@@ -30,7 +30,7 @@ def test_a_longer_list_of_keys_begins_with_the_shorter_one():
 def test_keys_say_where_instances_come_from():
     assert Toy().keys("test", 1, 7) == [InstanceKey("sampled", "test", 7, 0)]
     assert str(InstanceKey("sampled", "test", 7, 0)) == "sampled/test/7/0"
-    with pytest.raises(InputError, match="toy has no instances from 'published': expected 'sampled'"):
+    with pytest.raises(InputError, match="from 'published': expected 'sampled'"):
         Toy().keys("test", 1, 7, "published")
 
 

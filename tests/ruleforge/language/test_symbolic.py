@@ -182,6 +182,27 @@ def test_reference_takes_signals_by_keyword_and_broadcasts():
         function(R=1.0, E=1.0, Q=2.0)
 
 
+def test_a_constant_gives_the_same_bits_as_a_signal_of_that_value():
+    bases = np.random.Generator(np.random.PCG64(1)).uniform(0.01, 50.0, 2000)
+    for exponent in (2.0, -1.0, 0.5, 3.0):
+        by_signal = Rule.parse("E**R_mean", Toy).to_numpy()
+        by_constant = Rule("toy", Toy.slots, (("**", "E", exponent),)).to_numpy()
+        whole = by_signal(E=bases, R_mean=np.full(2000, exponent))
+        assert same_bits(by_constant(E=bases), whole).all()
+        assert same_bits(by_signal(E=bases, R_mean=exponent), whole).all()
+        assert same_bits([by_constant(E=base) for base in bases[:200]], whole[:200]).all()
+        assert same_bits(by_constant(E=bases[::2]), whole[::2]).all()
+
+
+def test_reference_keeps_shapes_and_leaves_inputs_alone():
+    E, R = np.arange(6.0).reshape(2, 3), np.array([[1.0], [-1.0]])
+    result = Rule.parse("E", Toy).to_numpy()(E=E)
+    result[0, 0] = 7.0
+    assert E[0, 0] == 0.0
+    np.testing.assert_array_equal(Rule.parse("R*E", Toy).to_numpy()(R=R, E=E), R * E)
+    assert Rule.parse("E*2", Toy).to_numpy()(E=np.zeros((0, 4))).shape == (0, 4)
+
+
 def test_the_form_decides_at_a_pole():
     one = np.array([1.0])
     assert Rule.parse("depress: 0; facilitate: -w/(w - 1)", Twin).to_numpy("facilitate")(w=one) == -np.inf

@@ -47,10 +47,10 @@ def test_more_instances_begin_with_the_same_ones(reward):
 
 
 def test_a_source_that_the_family_does_not_have(reward):
-    with pytest.raises(InputError, match="'published'"):
-        reward.keys("training", 1, 0, "published")
-    with pytest.raises(InputError, match="'published'"):
-        reward.build(InstanceKey("published", "training", 0, 0))
+    with pytest.raises(InputError, match="instances from 'elsewhere'"):
+        reward.keys("training", 1, 0, "elsewhere")
+    with pytest.raises(InputError, match="instances from 'elsewhere'"):
+        reward.build(InstanceKey("elsewhere", "training", 0, 0))
 
 
 def test_what_is_sampled_follows_the_parameters():

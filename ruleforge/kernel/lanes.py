@@ -13,6 +13,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, models, register_model
 
+from ruleforge.kernel.functions import COEFFICIENTS, LN2_HIGH, LN2_LOW, LOG2_E, ROUNDER
+
 LANES = 16
 _VECTOR = ir.VectorType(ir.DoubleType(), LANES)
 
@@ -93,13 +95,78 @@ multiply = _binary("fmul", "a·b")
 divide = _binary("fdiv", "a/b, IEEE")
 
 
+def _fused(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    function_type = ir.FunctionType(_VECTOR, (_VECTOR, _VECTOR, _VECTOR))
+    return builder.call(builder.module.declare_intrinsic(f"llvm.fma.v{LANES}f64", (), function_type), (a, b, c))
+
+
+def _selected(builder: Any, comparison: str, a: Any, b: Any) -> Any:
+    """a where a compares so with b, else b, NaN included: one instruction on processors with such a minimum."""
+    return builder.select(builder.fcmp_ordered(comparison, a, b), a, b)
+
+
 @_intrinsic
 def multiply_add(_typing: Any, _a: Any, _b: Any, _c: Any) -> Any:
     """multiply_add(a, b, c) = a·b + c with one rounding."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        function_type = ir.FunctionType(_VECTOR, (_VECTOR, _VECTOR, _VECTOR))
-        fused = builder.module.declare_intrinsic(f"llvm.fma.v{LANES}f64", (), function_type)
-        return builder.call(fused, arguments)
+        return _fused(builder, *arguments)
 
     return LANES_TYPE(LANES_TYPE, LANES_TYPE, LANES_TYPE), generate
+
+
+@_intrinsic
+def negated_multiply_add(_typing: Any, _a: Any, _b: Any, _c: Any) -> Any:
+    """negated_multiply_add(a, b, c) = c − a·b with one rounding."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return _fused(builder, builder.fneg(arguments[0]), arguments[1], arguments[2])
+
+    return LANES_TYPE(LANES_TYPE, LANES_TYPE, LANES_TYPE), generate
+
+
+@_intrinsic
+def zero_unless_at_least(_typing: Any, _a: Any, _b: Any, _value: Any) -> Any:
+    """The value in lanes where a ≥ b, 0 in the others."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        a, b, value = arguments
+        return builder.select(builder.fcmp_ordered(">=", a, b), value, ir.Constant(_VECTOR, [0.0] * LANES))
+
+    return LANES_TYPE(LANES_TYPE, LANES_TYPE, LANES_TYPE), generate
+
+
+@_intrinsic
+def any_at_most_zero(_typing: Any, _a: Any) -> Any:
+    """Some lane is ≤ 0."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        mask = builder.fcmp_ordered("<=", arguments[0], ir.Constant(_VECTOR, [0.0] * LANES))
+        bits = builder.bitcast(mask, ir.IntType(LANES))
+        return builder.zext(builder.icmp_unsigned("!=", bits, ir.Constant(ir.IntType(LANES), 0)), ir.IntType(8))
+
+    return types.int8(LANES_TYPE), generate
+
+
+@_intrinsic
+def exponential_lanes(_typing: Any, _x: Any) -> Any:
+    """e**x lane by lane, as `functions.exponential`, but for x < −700, where it gives e**−700; ∞ above 709.78."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        def constant(value: float) -> Any:
+            return ir.Constant(_VECTOR, [value] * LANES)
+
+        integers = ir.VectorType(ir.IntType(64), LANES)
+        x = _selected(builder, ">", constant(-700.0), arguments[0])
+        x = _selected(builder, "<", constant(710.0), x)
+        rounded = _fused(builder, x, constant(LOG2_E), constant(ROUNDER))
+        k = builder.fsub(rounded, constant(ROUNDER))
+        r = _fused(builder, k, constant(-LN2_HIGH), x)
+        r = _fused(builder, k, constant(-LN2_LOW), r)
+        p = constant(COEFFICIENTS[0])
+        for coefficient in COEFFICIENTS[1:]:
+            p = _fused(builder, p, r, constant(coefficient))
+        shifted = builder.shl(builder.bitcast(rounded, integers), ir.Constant(integers, [52] * LANES))
+        return builder.fmul(p, builder.bitcast(shifted, _VECTOR))
+
+    return LANES_TYPE(LANES_TYPE), generate

@@ -1,0 +1,111 @@
+"""Jobs that are interrupted or killed go on to the same end as an undisturbed one."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import time
+
+import pytest
+
+from ruleforge.store import open_store
+
+# Long enough to be caught in the middle, short enough to be run twice.
+JOB = (
+    *("evolve", "reward", "--seed", "8", "--generations", "30", "--workers", "2"),
+    *("--set", "n_trials=100", "--set", "instances.training=4", "--set", "instances.validation=3"),
+    *("--set", "search.population=16", "--set", "search.offspring=16"),
+)
+RECORD = "sqlite:///record.db"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(command_line, tmp_path_factory):
+    done = command_line.run(tmp_path_factory.mktemp("undisturbed"), *JOB, "--json")
+    assert done.code == 0, done.err
+    return done.json
+
+
+def essence(result: dict) -> dict:
+    return {name: value for name, value in result.items() if name not in ("job", "seconds")}
+
+
+def stand(folder) -> tuple[str, str, int] | None:
+    """Id, state and generation of the only job of a record that another process writes."""
+    if not (folder / "record.db").exists():
+        return None
+    connection = sqlite3.connect(f"file:{folder}/record.db?mode=ro", uri=True, timeout=5)
+    try:
+        return connection.execute("SELECT id, state, generation FROM jobs").fetchone()
+    except sqlite3.OperationalError:  # not made yet
+        return None
+    finally:
+        connection.close()
+
+
+def at_generation(process, folder, generation: int) -> str:
+    """Wait until the job of a process has committed so many generations; its id."""
+    while process.poll() is None:
+        now = stand(folder)
+        if now is not None and now[2] >= generation:
+            assert now[1] == "running"
+            return now[0]
+        time.sleep(0.01)
+    pytest.fail(f"the job ended before it could be disturbed: {process.communicate()}")
+
+
+def test_ctrl_c_and_kill_change_neither_history_nor_result(command_line, tmp_path, undisturbed):
+    # Ctrl-C: paused, with exit code 130 and what to do next.
+    with command_line.start(tmp_path, *JOB, "--db", RECORD, "--json") as process:
+        job = at_generation(process, tmp_path, 2)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert f"Go on with: ruleforge resume {job} --db {RECORD}" in err
+    with open_store(f"sqlite:///{tmp_path}/record.db") as store:
+        paused = store.job(job)
+        assert (paused.state, paused.result) == ("paused", None)
+        assert 2 <= paused.generation < 30
+        assert len(store.generations(job)) == paused.generation
+    assert f'"job": "{job}"' in out
+    assert '"state": "paused"' in out
+
+    # kill -9 of the process that goes on: everything up to the last generation is there.
+    with command_line.start(tmp_path, "resume", job, "--db", RECORD, "--json") as process:
+        at_generation(process, tmp_path, paused.generation + 2)
+        process.kill()
+        process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    _, state, generation = stand(tmp_path)
+    assert state == "running"
+    assert paused.generation + 2 <= generation < 30
+
+    # To its end, with another number of workers.
+    done = command_line.run(tmp_path, "resume", job, "--db", RECORD, "--workers", "1", "--json")
+    assert done.code == 0, done.err
+    assert "resumed" in done.err
+    assert essence(done.json) == essence(undisturbed)
+
+
+def test_a_request_to_end_pauses_too(command_line, tmp_path):
+    """SIGTERM, as from a scheduler or a shutdown."""
+    with command_line.start(tmp_path, *JOB, "--db", RECORD) as process:
+        job = at_generation(process, tmp_path, 1)
+        process.terminate()
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out == ""
+    assert "Pausing" in err
+    assert "Traceback" not in err
+    assert stand(tmp_path)[:2] == (job, "paused")
+
+
+def test_ctrl_c_while_rules_are_evaluated(command_line, tmp_path):
+    options = ("--rule", "R*E", "--n", "100000", "--workers", "1")
+    with command_line.start(tmp_path, "evaluate", "reward", *options) as process:
+        time.sleep(3)  # there is no sign of its having begun; before that, Python itself ends at Ctrl-C
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert "Traceback" not in err
