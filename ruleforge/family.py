@@ -247,6 +247,15 @@ class TaskFamily(ABC):
         """One fitness from those of all instances, (n_instances,) float64: the mean, unless a family says otherwise."""
         return float(np.mean(fitness))
 
+    def hurdle(self, survivors: NDArray[np.float64]) -> float | None:
+        """A fitness on single instances under which a rule need not be followed any further; None for none.
+
+        survivors: (n_rules, n_instances) float64, n_rules ≥ 1, the rules that a new one has to beat. A rule that stays
+        below the answer on every instance must be certain to end below all of them; the lowest fitness in sight is,
+        for the mean and any other aggregate that grows with each fitness.
+        """
+        return float(survivors.min())
+
     def draw(self, rule: Rule, traces: Sequence[Trace], figure: Figure) -> None:
         """Draw what a rule does into a matplotlib figure, from its traces on several instances."""
         raise InputError(f"{self.name} has no picture of its rules")

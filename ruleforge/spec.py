@@ -99,6 +99,7 @@ class Budget(_Part):
 class EvaluatorSettings(_Part):
     """How candidates are scored."""
 
+    racing: bool = Field(True, description="few instances first, only promising rules get all")
     fingerprints: bool = Field(True, description="simulate each behaviour once; off: each text")
 
 

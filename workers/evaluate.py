@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ruleforge.errors import InputError
 from ruleforge.family import TaskFamily, checked_split
 from ruleforge.language.identity import Recogniser
 from ruleforge.language.rule import Rule
-from workers.evaluators.interface import Evaluator
+from workers.evaluators.interface import Evaluator, never
 from workers.scoring import RuleScore, finite, score_rules
 
 MAX_INSTANCES = 100_000
@@ -24,8 +24,12 @@ def evaluate_rules(
     n: int | None = None,
     seed: int = 0,
     source: str = "sampled",
+    stop: Callable[[], bool] = never,
 ) -> list[dict[str, Any]]:
-    """Score each rule on n instances of a split (default: the family's number); one JSON-ready dict per rule."""
+    """Score each rule on n instances of a split (default: the family's number); one JSON-ready dict per rule.
+
+    Raises JobStopped once `stop` is true.
+    """
     chosen = checked_split(split)
     defaults = type(family).search_defaults
     n = n if n is not None else (defaults.training if chosen == "training" else defaults.validation)
@@ -34,7 +38,7 @@ def evaluate_rules(
     if seed < 0:
         raise InputError(f"seed: expected 0 or more, and {seed} came")
     recogniser = Recogniser(family.known_rules())
-    scores = score_rules(evaluator, family, rules, family.keys(chosen, n, seed, source))
+    scores = score_rules(evaluator, family, rules, family.keys(chosen, n, seed, source), stop=stop)
     return [_evaluation(family, score, split, recogniser) for score in scores]
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ruleforge.errors import InputError, JobStopped
 from ruleforge.family import Outcome, TaskFamily
@@ -21,11 +23,11 @@ from ruleforge.store import (
     GenerationRecord,
     JobRecord,
     NewJob,
-    ScoreRecord,
     Store,
 )
 from workers.evaluators.interface import Evaluator, never
-from workers.scoring import RuleScore, rule_object, rule_record, score_rules
+from workers.racing import Effort, race
+from workers.scoring import RuleScore, final_records, rule_object, rule_record, score_rules
 from workers.versions import differences, versions
 
 # The validation instances are our own samples and the same for every job, whatever it was trained on, so that
@@ -141,8 +143,19 @@ class _Run:
         self.started = time.monotonic() - job.seconds
         self.search: Search = make_search(self.spec)
         self.generations = job.generation
+        self.effort = Effort()
+        self.fitness: dict[str, NDArray[np.float64]] = {}  # per training instance, of the survivors
+        training = self.spec.instances.training
+        assert training is not None
+        self.keys = self.family.keys("training", training, self.spec.seed, self.spec.instances.source)
         if job.search_state is not None:
-            self.search.restore(job.search_state, [self._judged(record) for record in store.archive(job.id)])
+            self._restore(job.search_state)
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.search.restore(state["search"], [self._judged(record) for record in self.store.archive(self.job.id)])
+        self.effort = Effort(**state["effort"])
+        survivors = [judged.rule for judged in self.search.survivors]
+        self._remember(score_rules(self.evaluator, self.family, survivors, self.keys, store=self.store))
 
     def run(self) -> dict[str, Any]:
         self.observer.on_start(self.job, self.spec)
@@ -186,27 +199,35 @@ class _Run:
         """One round of the loop. Raises JobStopped, with nothing changed, when stopped or out of time."""
         limit = self.spec.budget.evaluations
         candidates = self.search.ask(None if limit is None else limit - self.search.evaluations)
-        instances = self.spec.instances
-        assert instances.training is not None
-        keys = self.family.keys("training", instances.training, self.spec.seed, instances.source)
-        scores = score_rules(
-            self.evaluator,
-            self.family,
-            [candidate.rule for candidate in candidates],
-            keys,
-            store=self.store,
-            stop=lambda: self.stop() or self._out_of_time(),
-        )
+        scores, effort = self._score([candidate.rule for candidate in candidates])
         generation = self.search.tell([(score.aggregate, score.outcome) for score in scores])
         seconds = self._seconds()
+        self.effort = self.effort + effort
         self.store.commit_generation(self.job.id, self._record(generation, scores, seconds))
         self.generations += 1
+        self._remember(scores)
         self.observer.on_generation(generation, seconds)
+
+    def _score(self, rules: list[Rule]) -> tuple[list[RuleScore], Effort]:
+        def stop() -> bool:
+            return self.stop() or self._out_of_time()
+
+        if self.spec.evaluator.racing:
+            field = [self.fitness[judged.rule.id] for judged in self.search.survivors]
+            survivors = np.array(field).reshape(len(field), len(self.keys))
+            return race(self.evaluator, self.family, rules, self.keys, survivors, self.search.n_survivors, stop)
+        scores = score_rules(self.evaluator, self.family, rules, self.keys, store=self.store, stop=stop)
+        return scores, Effort(len(rules), len(rules) * len(self.keys), len(rules) * len(self.keys))
+
+    def _remember(self, scores: list[RuleScore]) -> None:
+        """Keep the fitness per instance of the rules that the next candidates compete with, and of no others."""
+        known = {**self.fitness, **{score.rule.id: score.fitness for score in scores}}
+        self.fitness = {item.rule.id: known[item.rule.id] for item in self.search.survivors}
 
     def _record(self, generation: Generation, scores: list[RuleScore], seconds: float) -> GenerationRecord:
         return GenerationRecord(
             number=generation.number,
-            search_state=self.search.state(),
+            search_state={"search": self.search.state(), "effort": asdict(self.effort)},
             history=generation.history,
             evaluations=generation.evaluations,
             best=generation.best,
@@ -222,7 +243,7 @@ class _Run:
                 )
                 for order, judged in enumerate(generation.judged)
             ],
-            scores=[record for score in scores for record in score.records],
+            scores=final_records(scores),
             front=[judged.rule.id for judged in generation.front],
         )
 
@@ -266,10 +287,18 @@ class _Run:
             "seconds": self._seconds(),
             "history": job.history,
             "stopped_by": reason,
+            "effort": asdict(self.effort),
             "compared_with": self._compared(scores, len(front)),
         }
-        records: list[ScoreRecord] = [record for score in scores[: len(front)] for record in score.records]
-        self.store.finish(job.id, "succeeded", reason, f"stopped by {reason}", result, validations, records)
+        self.store.finish(
+            job.id,
+            "succeeded",
+            reason,
+            f"stopped by {reason}",
+            result,
+            validations,
+            final_records(scores[: len(front)]),
+        )
         return result
 
     def _compared(self, scores: list[RuleScore], n_front: int) -> dict[str, Any] | None:

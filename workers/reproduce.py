@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from ruleforge.family import Outcome, PublishedRow, Split, TaskFamily, checked_s
 from ruleforge.language.identity import recognise
 from ruleforge.language.rule import Rule
 from workers.evaluate import MAX_INSTANCES
-from workers.evaluators.interface import Evaluator
+from workers.evaluators.interface import Evaluator, never
 from workers.scoring import RuleScore, finite, score_rules
 
 
@@ -25,11 +25,12 @@ def reproduce(
     n: int | None = None,
     rules: Sequence[str] = (),
     parameters: Mapping[str, Any] | None = None,
+    stop: Callable[[], bool] = never,
 ) -> dict[str, Any]:
     """Score the published champions (or `rules`) on the published experiments; JSON-ready.
 
     first_seed: where the experiments of the split begin, the published seed if left out; parameters go over those of
-    the publication.
+    the publication. Raises JobStopped once `stop` is true.
     """
     published = family.published_experiments()
     if published is None:
@@ -48,7 +49,7 @@ def reproduce(
         bound = family({**published.parameters.get(where, {}), **batch[0].parameters, **(parameters or {})})
         seed = published.seed[where] if first_seed is None else first_seed
         keys = published.keys(where, seed, n or batch[0].n or published.n[where])
-        scores = score_rules(evaluator, bound, [Rule.parse(row.rule, family) for row in batch], keys)
+        scores = score_rules(evaluator, bound, [Rule.parse(row.rule, family) for row in batch], keys, stop=stop)
         result += [_row(row, score, where, asked) for row, score in zip(batch, scores, strict=True)]
     return {"task": family.name, "split": split, "rows": result}
 

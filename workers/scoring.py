@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,14 @@ class RuleScore:
     aggregate: float
     records: tuple[ScoreRecord, ...]
 
+    def extended(self, family: TaskFamily, further: RuleScore) -> RuleScore:
+        """This score with those on further instances."""
+        return _gathered(family, self.rule, (*self.records, *further.records))
+
+    def rejected(self) -> RuleScore:
+        """The same with outcome rejected_at_hurdle."""
+        return replace(self, outcome=Outcome.rejected_at_hurdle, aggregate=-math.inf)
+
     def summary(self) -> dict[str, Any]:
         """aggregate, mean, standard_error, n: None where they are not finite."""
         n = len(self.fitness)
@@ -48,15 +56,20 @@ def score_rules(
     keys: Sequence[InstanceKey],
     *,
     store: Store | None = None,
+    give_up_below: float | None = None,
     stop: Callable[[], bool] = never,
 ) -> list[RuleScore]:
-    """Score rules on all instances; what the record already holds for exactly these is not simulated again."""
+    """Score rules on all instances; what the record already holds for exactly these is not simulated again.
+
+    give_up_below: as in `TaskFamily.evaluate`; goes without the record, because what was given up depends on it.
+    """
     where = context(family)
     instances = [str(key) for key in keys]
-    known = store.cached_scores(where, [rule.id for rule in rules], instances) if store is not None else {}
+    use_record = store is not None and give_up_below is None
+    known = store.cached_scores(where, [rule.id for rule in rules], instances) if store and use_record else {}
     missing = [rule for rule in rules if not all(_final(known.get((rule.id, instance))) for instance in instances)]
     fresh: dict[str, list[ScoreRecord]] = {rule.id: [] for rule in missing}
-    for instance, scores in zip(instances, evaluator.score(family, missing, keys, stop), strict=True):
+    for instance, scores in zip(instances, evaluator.score(family, missing, keys, give_up_below, stop), strict=True):
         for position, rule in enumerate(missing):
             metrics = {name: float(values[position]) for name, values in scores.metrics.items()}
             # A record does not keep the sign of zero, and a cached score must be the same bits as a fresh one.
@@ -66,6 +79,11 @@ def score_rules(
         _gathered(family, rule, fresh.get(rule.id) or [known[rule.id, instance] for instance in instances])
         for rule in rules
     ]
+
+
+def final_records(scores: Sequence[RuleScore]) -> list[ScoreRecord]:
+    """The records of scores that any other run would give again."""
+    return [record for score in scores for record in score.records if _final(record)]
 
 
 def _gathered(family: TaskFamily, rule: Rule, records: Sequence[ScoreRecord]) -> RuleScore:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from ruleforge.errors import InputError, RuleforgeError
+from ruleforge.errors import InputError, JobStopped, RuleforgeError
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -63,6 +63,9 @@ def main() -> NoReturn:
     except InputError as error:
         _say(error)
         sys.exit(BAD_INPUT)
+    except JobStopped as stopped:
+        _say(stopped)
+        sys.exit(INTERRUPTED)
     except RuleforgeError as error:
         _say(error)
         sys.exit(FAILED)

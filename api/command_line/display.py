@@ -84,7 +84,7 @@ def front_table(result: Mapping[str, Any]) -> Table:
 
 
 def conclusion(result: Mapping[str, Any]) -> str:
-    """The result in words: champion, the best on unseen instances, how the champion stands beside the best known rule."""
+    """The result in words: champion, best on unseen instances, the champion beside the best known rule."""
     champion, best, compared = result["champion"], result.get("best_validated"), result.get("compared_with")
     if champion is None:
         return "No rule stayed finite: there is no champion."

@@ -19,6 +19,9 @@ from workers.evaluators import ThreadEvaluator
 from workers.evolve import run_job, submit
 from workers.interface import database_url, threads
 
+# What Ctrl-C says while a job runs.
+PAUSING = "Pausing: the generation in flight is dropped, everything before it is recorded (again to end at once) …"
+
 
 @app.command()
 def evolve(
@@ -89,7 +92,7 @@ def _specification(
 def _run(store: Store, job_id: str, n_threads: int, database: str | None, as_json: bool) -> None:
     evaluator = ThreadEvaluator(n_threads)
     try:
-        with JobDisplay(progress()) as display, Interrupts() as interrupts:
+        with JobDisplay(progress()) as display, Interrupts(PAUSING) as interrupts:
             result = run_job(store, job_id, evaluator, observer=display, stop=interrupts.requested)
     finally:
         evaluator.close()

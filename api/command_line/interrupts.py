@@ -10,9 +10,10 @@ from api.command_line.display import note
 
 
 class Interrupts:
-    """While active, SIGINT and SIGTERM set `requested`; a second signal raises KeyboardInterrupt."""
+    """While active, SIGINT and SIGTERM set `requested` and say `notice`; a second signal raises KeyboardInterrupt."""
 
-    def __init__(self) -> None:
+    def __init__(self, notice: str) -> None:
+        self._notice = notice
         self._event = threading.Event()
 
     def requested(self) -> bool:
@@ -33,4 +34,4 @@ class Interrupts:
         if self._event.is_set():
             raise KeyboardInterrupt
         self._event.set()
-        note("Pausing: the generation in flight is dropped, everything before it is recorded (again to end at once) …")
+        note(self._notice)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +13,7 @@ from rich.text import Text
 
 from api.command_line.app import Database, Json, Settings, Task, Workers, app, print_json, screen
 from api.command_line.display import digits_for, known, number, plain_table, rule_cell, validation
+from api.command_line.interrupts import Interrupts
 from api.command_line.record import found_object
 from ruleforge.errors import InputError
 from ruleforge.family import TaskFamily, family, family_class, family_names
@@ -20,7 +23,7 @@ from ruleforge.spec import apply_setting
 from ruleforge.store import FoundRule, Store, open_store
 from workers.describe import describe_family
 from workers.evaluate import evaluate_rules
-from workers.evaluators import ThreadEvaluator
+from workers.evaluators import Evaluator, ThreadEvaluator
 from workers.interface import database_url, threads
 from workers.pictures import draw_rule
 from workers.reproduce import reproduce as run_reproduction
@@ -82,6 +85,17 @@ def _print_family(item: dict[str, Any]) -> None:
     console.print(table)
 
 
+@contextmanager
+def _scoring(workers: int | None) -> Iterator[tuple[Evaluator, Callable[[], bool]]]:
+    """Threads that score, and the question whether Ctrl-C asked them to stop."""
+    evaluator = ThreadEvaluator(threads(workers))
+    try:
+        with Interrupts("Stopping (again to end at once) …") as interrupts:
+            yield evaluator, interrupts.requested
+    finally:
+        evaluator.close()
+
+
 @app.command()
 def evaluate(
     task: Task,
@@ -96,11 +110,8 @@ def evaluate(
     """Score rules on instances of a task. With several rules, --json gives {"evaluations": […]}."""
     chosen = family(task, given_parameters(family_class(task), settings))
     parsed = [Rule.parse(text, task) for text in rule]
-    evaluator = ThreadEvaluator(threads(workers))
-    try:
-        found = evaluate_rules(evaluator, chosen, parsed, split=split, n=n, seed=seed)
-    finally:
-        evaluator.close()
+    with _scoring(workers) as (evaluator, stop):
+        found = evaluate_rules(evaluator, chosen, parsed, split=split, n=n, seed=seed, stop=stop)
     if as_json:
         print_json(found[0] if len(found) == 1 else {"evaluations": found})
         return
@@ -147,8 +158,7 @@ def reproduce(
     """
     chosen = family_class(task)
     parameters = given_parameters(chosen, settings)
-    evaluator = ThreadEvaluator(threads(workers))
-    try:
+    with _scoring(workers) as (evaluator, stop):
         found = run_reproduction(
             evaluator,
             chosen,
@@ -157,9 +167,8 @@ def reproduce(
             n=n,
             rules=rule or (),
             parameters=parameters,
+            stop=stop,
         )
-    finally:
-        evaluator.close()
     if as_json:
         print_json(found)
         return

@@ -47,14 +47,16 @@ def source_digest(*places: Path) -> str:
 def kernel_version(module: str) -> str:
     """Version of the kernels that `module` defines, part of the key of every score.
 
-    A digest of ruleforge's language and kernels and of the top-level package that `module` belongs to (of the file
-    alone, if it is a module that stands by itself).
+    A digest of ruleforge's language, kernels and families, and of the top-level package that `module` belongs to (of
+    the file alone, if it is a module that stands by itself).
     """
-    ours = [Path(__file__).parent, Path(__file__).parent.parent / "language"]
+    package = Path(__file__).parents[1]
+    # The families that come with ruleforge stand beside it, and others may call what they define.
+    ours = [package / "kernel", package / "language", package.parent / "tasks"]
     file = Path(str(sys.modules[module].__file__)).resolve()
     levels = module.count(".") + (file.name == "__init__.py")
     theirs = file.parents[levels - 1] if levels else file
-    return source_digest(*ours) if theirs == ours[0].parent else source_digest(*ours, theirs)
+    return source_digest(*ours) if theirs in (package, ours[2]) else source_digest(*ours, theirs)
 
 
 def kernel(*, simulation: bool = False, inline: bool = False) -> Callable[[Callable[..., Any]], Any]:

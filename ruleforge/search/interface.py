@@ -61,6 +61,14 @@ class Search(Protocol):
     def exhausted(self) -> bool:
         """Nothing new has been found for so long that going on is no use."""
 
+    @property
+    def survivors(self) -> tuple[Judged, ...]:
+        """The rules that new ones compete with, best first; only those whose outcome is ok."""
+
+    @property
+    def n_survivors(self) -> int:
+        """How many rules survive a generation."""
+
     def ask(self, at_most: int | None = None) -> list[Candidate]:
         """Candidates to be scored now, each behaviour once; at most so many of them are of new behaviours."""
 

@@ -56,6 +56,16 @@ class MuPlusLambda:
         """No new behaviour has been found for many generations."""
         return self._idle >= EXHAUSTED_AFTER
 
+    @property
+    def survivors(self) -> tuple[Judged, ...]:
+        """The rules that new ones compete with, best first; only those whose outcome is ok."""
+        return tuple(item for item in self._population if item.outcome is Outcome.ok)
+
+    @property
+    def n_survivors(self) -> int:
+        """μ."""
+        return self._settings.population
+
     def ask(self, at_most: int | None = None) -> list[Candidate]:
         """Candidates to be scored now, each behaviour once; at most so many of them are of new behaviours."""
         sequence = np.random.SeedSequence(self._seed, spawn_key=(0, self._generation))

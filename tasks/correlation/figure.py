@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PATTERN, BACKGROUND, EARLY = "#c2410c", "#1d4ed8", "#9ca3af"
+SIZE = (12.0, 6.6)  # inches: two rows of panels
 
 
 def _weights(axes: Any, trace: Trace) -> None:
@@ -94,6 +95,7 @@ def _raster(axes: Any, figure: Figure, trace: Trace) -> None:
 def draw(rule: Rule, traces: Sequence[Trace], figure: Figure) -> None:
     """Weights, potentials, STDP window and raster of the first trace."""
     trace = traces[0]
+    figure.set_size_inches(SIZE)
     figure.set_layout_engine("constrained")
     axes = figure.subplots(2, 2)
     _weights(axes[0, 0], trace)

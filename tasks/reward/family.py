@@ -21,6 +21,7 @@ from ruleforge.family import (
     Trace,
 )
 from ruleforge.kernel.interpreter import fill_constants
+from ruleforge.kernel.lanes import LANES
 from ruleforge.kernel.program import compile_programs
 from ruleforge.language.rule import Rule
 from ruleforge.language.signals import Signal, Slot
@@ -232,11 +233,11 @@ class Reward(TaskFamily):
         slot = self.slots[0]
         programs = compile_programs([rule.expressions[0] for rule in rules], slot.symbols)
         n_inputs = len(instance.initial_weights)
-        weights = np.zeros((n_inputs, kernel.LANES))
+        weights = np.zeros((n_inputs, LANES))
         weights[:, : len(rules)] = instance.initial_weights[:, None]
-        rewards = np.zeros((n_trials, kernel.LANES))
-        counts = np.zeros(kernel.LANES, dtype=np.int64)
-        outcome = np.zeros(kernel.LANES, dtype=np.int64)
+        rewards = np.zeros((n_trials, LANES))
+        counts = np.zeros(LANES, dtype=np.int64)
+        outcome = np.zeros(LANES, dtype=np.int64)
         none = np.zeros((0, n_inputs))
         ratio = self._constants["constants"][kernel.SCALE_RATIO]
         published = abs(ratio - kernel.PUBLISHED_SCALE_RATIO) < 1e-12 * ratio
@@ -253,4 +254,4 @@ class Reward(TaskFamily):
 def _chunks(indices: Any) -> list[list[int]]:
     """Whole batches of LANES, the last one shorter."""
     listed = list(indices)
-    return [listed[i : i + kernel.LANES] for i in range(0, len(listed), kernel.LANES)]
+    return [listed[i : i + LANES] for i in range(0, len(listed), LANES)]

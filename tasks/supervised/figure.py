@@ -20,10 +20,12 @@ WINDOW = 200.0  # ms of the potentials that are shown at the start and at the en
 BINS = 100  # of the error over an experiment
 LARGEST_ERROR = 1e150  # mV; its square is still finite
 LARGEST_FORMULA = 25  # nodes of a rule that is written above the picture
+SIZE = (12.0, 6.6)  # inches: two rows of panels
 
 
 def draw(rule: Rule, traces: Sequence[Trace], figure: Figure) -> None:
     """Draw potentials early and late, and weights, of the first trace, and the error over all traces."""
+    figure.set_size_inches(SIZE)
     figure.set_layout_engine("constrained")
     grid = figure.subplots(2, 2)
     first = traces[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sqlite3
 import time
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from ruleforge.store import open_store
 
 # Long enough to be caught in the middle, short enough to be run twice.
 JOB = (
-    *("evolve", "reward", "--seed", "8", "--generations", "30", "--workers", "2"),
+    *("evolve", "reward", "--seed", "8", "--generations", "20", "--workers", "2"),
     *("--set", "n_trials=100", "--set", "instances.training=4", "--set", "instances.validation=3"),
     *("--set", "search.population=16", "--set", "search.offspring=16"),
 )
@@ -54,10 +55,21 @@ def at_generation(process, folder, generation: int) -> str:
     pytest.fail(f"the job ended before it could be disturbed: {process.communicate()}")
 
 
+def wait_until_it_listens(process) -> None:
+    """Until a process has a handler for SIGTERM, which is set together with that for Ctrl-C."""
+    status = Path(f"/proc/{process.pid}/status")
+    while process.poll() is None:
+        caught = next(line for line in status.read_text().splitlines() if line.startswith("SigCgt:"))
+        if int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1:
+            return
+        time.sleep(0.01)
+    pytest.fail(f"the command ended before it could be disturbed: {process.communicate()}")
+
+
 def test_ctrl_c_and_kill_change_neither_history_nor_result(command_line, tmp_path, undisturbed):
     # Ctrl-C: paused, with exit code 130 and what to do next.
     with command_line.start(tmp_path, *JOB, "--db", RECORD, "--json") as process:
-        job = at_generation(process, tmp_path, 2)
+        job = at_generation(process, tmp_path, 1)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -66,20 +78,20 @@ def test_ctrl_c_and_kill_change_neither_history_nor_result(command_line, tmp_pat
     with open_store(f"sqlite:///{tmp_path}/record.db") as store:
         paused = store.job(job)
         assert (paused.state, paused.result) == ("paused", None)
-        assert 2 <= paused.generation < 30
+        assert 1 <= paused.generation < 20
         assert len(store.generations(job)) == paused.generation
     assert f'"job": "{job}"' in out
     assert '"state": "paused"' in out
 
     # kill -9 of the process that goes on: everything up to the last generation is there.
     with command_line.start(tmp_path, "resume", job, "--db", RECORD, "--json") as process:
-        at_generation(process, tmp_path, paused.generation + 2)
+        at_generation(process, tmp_path, paused.generation + 1)
         process.kill()
         process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     _, state, generation = stand(tmp_path)
     assert state == "running"
-    assert paused.generation + 2 <= generation < 30
+    assert paused.generation + 1 <= generation < 20
 
     # To its end, with another number of workers.
     done = command_line.run(tmp_path, "resume", job, "--db", RECORD, "--workers", "1", "--json")
@@ -101,11 +113,17 @@ def test_a_request_to_end_pauses_too(command_line, tmp_path):
     assert stand(tmp_path)[:2] == (job, "paused")
 
 
-def test_ctrl_c_while_rules_are_evaluated(command_line, tmp_path):
-    options = ("--rule", "R*E", "--n", "100000", "--workers", "1")
-    with command_line.start(tmp_path, "evaluate", "reward", *options) as process:
-        time.sleep(3)  # there is no sign of its having begun; before that, Python itself ends at Ctrl-C
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="only Linux shows which signals a process handles")
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_while_rules_are_evaluated(command_line, tmp_path, workers):
+    arguments = ("evaluate", "reward", "--rule", "R*E", "--n", "100000", "--set", "n_trials=20", "--workers", workers)
+    with command_line.start(tmp_path, *arguments) as process:
+        wait_until_it_listens(process)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        try:
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert (process.returncode, out) == (130, "")
+    assert "Stopping" in err
     assert "Traceback" not in err

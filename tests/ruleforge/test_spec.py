@@ -131,6 +131,7 @@ OTHER_VALUES = {
     "evaluations": 51,
     "seconds": 61.0,
     "target": 1.6,
+    "racing": False,
     "fingerprints": True,
 }
 

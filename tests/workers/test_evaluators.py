@@ -102,6 +102,15 @@ def test_rules_and_instances_are_put_together_as_they_were_cut(evaluator):
         assert [scores.fitness.tolist() for scores in found] == expected
 
 
+def test_the_fitness_to_give_up_below_reaches_the_family(evaluator):
+    class Giving(Made):
+        def evaluate_many(self, rules, instances, *, give_up_below=None):
+            return [Scores(np.full(len(rules), give_up_below), (Outcome.ok,) * len(rules)) for _ in instances]
+
+    found = evaluator.score(Giving(), [0, 1], Made().keys(3), give_up_below=-7.5)
+    assert [scores.fitness.tolist() for scores in found] == [[-7.5, -7.5]] * 3
+
+
 def test_nothing_to_score(evaluator, reward, keys):
     found = evaluator.score(reward, [], keys)
     assert [scores.fitness.shape for scores in found] == [(0,)] * len(keys)
@@ -112,14 +121,14 @@ def test_nothing_to_score(evaluator, reward, keys):
 def test_a_stop_before_the_first_unit(evaluator):
     seen = []
     with pytest.raises(JobStopped):
-        evaluator.score(Made(seen.append), [0, 1], Made().keys(6), lambda: True)
+        evaluator.score(Made(seen.append), [0, 1], Made().keys(6), stop=lambda: True)
     assert seen == []
 
 
 def test_a_stop_in_the_middle_ends_before_all_is_done(evaluator):
     seen = []
     with pytest.raises(JobStopped):
-        evaluator.score(Made(seen.append), [0], Made().keys(100), lambda: len(seen) >= 4)
+        evaluator.score(Made(seen.append), [0], Made().keys(100), stop=lambda: len(seen) >= 4)
     assert 4 <= len(seen) <= 4 + 2 * evaluator.workers, "units that had begun, and no others"
     # A stop is of one call: the evaluator can be used again.
     assert len(evaluator.score(Made(), [0], Made().keys(3))) == 3

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ruleforge.errors import InputError
+from ruleforge.errors import InputError, JobStopped
 from ruleforge.family import InstanceKey, family
 from ruleforge.language.identity import Recogniser
 from ruleforge.language.rule import Rule
@@ -27,9 +27,24 @@ class Counting(SerialEvaluator):
         super().__init__()
         self.pairs = 0
 
-    def score(self, family, rules, keys, stop=lambda: False):
+    def score(self, family, rules, keys, *arguments, **options):
         self.pairs += len(rules) * len(keys)
-        return super().score(family, rules, keys, stop)
+        return super().score(family, rules, keys, *arguments, **options)
+
+
+class Disturbed(SerialEvaluator):
+    """Raises an error while the third generation is scored, after a part of the work if it comes in parts."""
+
+    def __init__(self, watching, error):
+        super().__init__()
+        self.watching, self.error, self.raised = watching, error, False
+
+    def score(self, *arguments, **options):
+        found = super().score(*arguments, **options)
+        if len(self.watching.generations) == 2:
+            self.raised = True
+            raise self.error
+        return found
 
 
 class Watching(SilentObserver):
@@ -60,10 +75,16 @@ def histories(observer):
     return [generation.history for generation in observer.generations]
 
 
+@pytest.fixture(scope="module", params=[False, True], ids=["all instances", "racing"])
+def spec(request, jobs):
+    """The job that most tests disturb, in both ways of scoring."""
+    return jobs.spec(evaluator={"racing": request.param}, instances={"training": 4, "validation": 3})
+
+
 @pytest.fixture(scope="module")
-def expected(jobs, undisturbed):
-    """The undisturbed run that most tests compare with."""
-    return jobs.essence(undisturbed())
+def expected(jobs, undisturbed, spec):
+    """Its undisturbed run."""
+    return jobs.essence(undisturbed(spec))
 
 
 def test_the_result_says_all_that_a_result_says(jobs, store):
@@ -101,22 +122,22 @@ def test_the_record_holds_what_the_result_says(jobs, store):
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
-def test_the_number_of_workers_changes_nothing(jobs, store, expected, workers):
+def test_the_number_of_workers_changes_nothing(jobs, store, spec, expected, workers):
     evaluator = ThreadEvaluator(workers)
     try:
-        assert jobs.essence(jobs.run(store, evaluator)) == expected
+        assert jobs.essence(jobs.run(store, evaluator, spec)) == expected
     finally:
         evaluator.close()
 
 
-def test_another_seed_is_another_search(jobs, store, expected):
-    assert jobs.run(store, spec=jobs.spec(seed=4))["history"] != expected["history"]
+def test_another_seed_is_another_search(jobs, store, spec, expected):
+    assert jobs.run(store, spec=spec.model_copy(update={"seed": 4}))["history"] != expected["history"]
 
 
-def test_pausing_after_every_generation_changes_nothing(jobs, tmp_path, expected):
+def test_pausing_after_every_generation_changes_nothing(jobs, tmp_path, spec, expected):
     url = f"sqlite:///{tmp_path}/record.db"
     with open_store(url) as store:
-        job = submit(store, jobs.spec())
+        job = submit(store, spec)
     watching = Watching(stop_after=1)
     for generation in range(1, 6):
         with open_store(url) as store:
@@ -131,11 +152,11 @@ def test_pausing_after_every_generation_changes_nothing(jobs, tmp_path, expected
     assert len(watching.generations) == 5, "no generation ran twice"
 
 
-def test_a_fresh_process_goes_on_where_another_stopped(jobs, tmp_path, expected):
+def test_a_fresh_process_goes_on_where_another_stopped(jobs, tmp_path, spec, expected):
     url = f"sqlite:///{tmp_path}/record.db"
     watching = Watching(stop_after=2)
     with open_store(url) as store:
-        job = jobs.run(store, observer=watching, stop=watching.stop)["job"]
+        job = jobs.run(store, spec=spec, observer=watching, stop=watching.stop)["job"]
     program = (
         "import sys\nfrom ruleforge.store import open_store\nfrom workers.evaluators import ThreadEvaluator\n"
         "from workers.evolve import run_job\n"
@@ -146,17 +167,11 @@ def test_a_fresh_process_goes_on_where_another_stopped(jobs, tmp_path, expected)
         assert jobs.essence(store.job(job).result) == expected
 
 
-def test_a_stop_in_the_middle_of_a_generation_drops_it_whole(jobs, store, expected):
-    class Halfway(SerialEvaluator):
-        calls = 0
-
-        def score(self, family, rules, keys, stop=lambda: False):
-            self.calls += 1
-            return super().score(family, rules, keys, (lambda: True) if self.calls == 3 else stop)
-
-    halfway, watching = Halfway(), Watching()
-    job = submit(store, jobs.spec())
-    result = run_job(store, job, halfway, observer=watching, stop=lambda: halfway.calls >= 3)
+def test_a_stop_in_the_middle_of_a_generation_drops_it_whole(jobs, store, spec, expected):
+    watching = Watching()
+    job = submit(store, spec)
+    evaluator = Disturbed(watching, JobStopped("on request"))
+    result = run_job(store, job, evaluator, observer=watching, stop=lambda: evaluator.raised)
     assert (result["state"], result["generations"]) == ("paused", 2)
     assert result["history"] == watching.generations[-1].history
     archived = len(store.archive(job))
@@ -164,43 +179,45 @@ def test_a_stop_in_the_middle_of_a_generation_drops_it_whole(jobs, store, expect
     assert jobs.essence(run_job(store, job, SerialEvaluator())) == expected
 
 
-def test_a_stop_while_the_front_is_validated_loses_nothing(jobs, store, expected):
+def test_a_stop_while_the_front_is_validated_loses_nothing(jobs, store, spec, expected):
     watching = Watching()
-    job = submit(store, jobs.spec())
+    job = submit(store, spec)
     result = run_job(store, job, SerialEvaluator(), observer=watching, stop=lambda: bool(watching.validations))
     assert (result["state"], result["generations"], result["champion"]) == ("paused", 5, None)
     assert jobs.essence(run_job(store, job, SerialEvaluator())) == expected
 
 
-def test_a_stop_before_the_first_generation(jobs, store, expected):
-    job = submit(store, jobs.spec())
+def test_a_stop_before_the_first_generation(jobs, store, spec, expected):
+    job = submit(store, spec)
     result = run_job(store, job, SerialEvaluator(), stop=lambda: True)
     assert (result["state"], result["generations"], result["history"]) == ("paused", 0, "")
     assert jobs.essence(run_job(store, job, SerialEvaluator())) == expected
 
 
-def test_a_full_record_changes_nothing(jobs, store, expected):
+def test_a_full_record_changes_nothing(jobs, store, spec, expected):
     """Other jobs with other forms of the same rules, and scores of this very job, are there already."""
-    written = [
+    others = [
         {"grammar": {"seed_rules": ["E*(R - 1)", "E*R", "E/R", "1 + R"]}},
         {"seed": 4},
         {"parameters": {"n_trials": 25}},
-        {},
+        {"evaluator": {"racing": False}},
+        {"evaluator": {"racing": True}},
     ]
-    for changes in written:
-        jobs.run(store, spec=jobs.spec(**changes))
-    assert jobs.essence(jobs.run(store)) == expected
+    for changes in others:
+        jobs.run(store, spec=jobs.spec(**{"instances": {"training": 4, "validation": 3}, **changes}))
+    assert jobs.essence(jobs.run(store, spec=spec)) == expected
 
 
-def test_what_the_record_holds_is_not_simulated_again(jobs, store, expected):
+def test_what_the_record_holds_is_not_simulated_again(jobs, store):
     first, second, other = Counting(), Counting(), Counting()
-    jobs.run(store, first)
-    assert first.pairs >= expected["evaluations"] * 2
-    n_known = 6  # the known rules beside the front are no candidates of the job, and their scores are not kept
-    assert jobs.essence(jobs.run(store, second)) == expected
-    assert second.pairs <= n_known * 3
+    spec = jobs.spec(evaluator={"racing": False})
+    result = jobs.run(store, first, spec)
+    assert first.pairs >= result["evaluations"] * 2
+    assert jobs.essence(jobs.run(store, second, spec)) == jobs.essence(result)
+    # The known rules beside the front are no candidates of the job, and their scores are not kept.
+    assert second.pairs <= 6 * 3
     # Other parameters are another key.
-    jobs.run(store, other, jobs.spec(parameters={"n_trials": 21}))
+    jobs.run(store, other, jobs.spec(evaluator={"racing": False}, parameters={"n_trials": 21}))
     assert other.pairs >= first.pairs / 2
 
 
@@ -286,8 +303,7 @@ def test_resume_of_a_finished_job_gives_the_stored_result(jobs, store):
     assert counting.pairs == 0
 
 
-def test_another_kernel_or_processor_is_warned_about(jobs, store, expected):
-    spec = jobs.spec()
+def test_another_kernel_or_processor_is_warned_about(jobs, store, spec, expected):
     content = spec.model_dump(mode="json", exclude={"name", "notes", "tags"})
     versions = {"kernel": "0123456789abcdef", "cpu": "Abacus 1", "python": "2.7", "ruleforge": "0.0"}
     job = store.create_job(NewJob(task="reward", spec=content, spec_hash=spec.hash, versions=versions))
@@ -310,20 +326,11 @@ def test_an_unknown_job(store):
 
 
 @pytest.mark.parametrize("error", [RuntimeError("the disk is on fire"), InputError("this cannot be built")])
-def test_a_failing_evaluator_leaves_the_job_failed_with_a_reason(jobs, store, error):
-    class Failing(SerialEvaluator):
-        calls = 0
-
-        def score(self, family, rules, keys, stop=lambda: False):
-            self.calls += 1
-            if self.calls == 3:
-                raise error
-            return super().score(family, rules, keys, stop)
-
+def test_a_failing_evaluator_leaves_the_job_failed_with_a_reason(store, spec, error):
     watching = Watching()
-    job = submit(store, jobs.spec())
+    job = submit(store, spec)
     with pytest.raises(type(error), match=str(error)):
-        run_job(store, job, Failing(), observer=watching)
+        run_job(store, job, Disturbed(watching, error), observer=watching)
     record = store.job(job)
     assert (record.state, record.generation, record.result) == ("failed", 2, None)
     assert record.history == watching.generations[-1].history
@@ -334,19 +341,11 @@ def test_a_failing_evaluator_leaves_the_job_failed_with_a_reason(jobs, store, er
         run_job(store, job, SerialEvaluator())
 
 
-def test_ctrl_c_leaves_the_job_paused_and_is_passed_on(jobs, store, expected):
-    class Interrupted(SerialEvaluator):
-        calls = 0
-
-        def score(self, family, rules, keys, stop=lambda: False):
-            self.calls += 1
-            if self.calls == 3:
-                raise KeyboardInterrupt
-            return super().score(family, rules, keys, stop)
-
-    job = submit(store, jobs.spec())
+def test_ctrl_c_leaves_the_job_paused_and_is_passed_on(jobs, store, spec, expected):
+    watching = Watching()
+    job = submit(store, spec)
     with pytest.raises(KeyboardInterrupt):
-        run_job(store, job, Interrupted())
+        run_job(store, job, Disturbed(watching, KeyboardInterrupt()), observer=watching)
     assert (store.job(job).state, store.job(job).generation) == ("paused", 2)
     assert jobs.essence(run_job(store, job, SerialEvaluator())) == expected
 

@@ -25,9 +25,14 @@ class Evaluator(Protocol):
     workers: int
 
     def score(
-        self, family: TaskFamily, rules: Sequence[Rule], keys: Sequence[InstanceKey], stop: Callable[[], bool] = never
+        self,
+        family: TaskFamily,
+        rules: Sequence[Rule],
+        keys: Sequence[InstanceKey],
+        give_up_below: float | None = None,
+        stop: Callable[[], bool] = never,
     ) -> list[Scores]:
-        """Scores of all rules on each instance."""
+        """Scores of all rules on each instance; `give_up_below` as in `TaskFamily.evaluate`."""
 
     def close(self) -> None:
         """Give back threads or connections."""

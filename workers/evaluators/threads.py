@@ -51,7 +51,12 @@ class ThreadEvaluator:
         self._pool = concurrent.futures.ThreadPoolExecutor(workers, thread_name_prefix="score") if workers > 1 else None
 
     def score(
-        self, family: TaskFamily, rules: Sequence[Rule], keys: Sequence[InstanceKey], stop: Callable[[], bool] = never
+        self,
+        family: TaskFamily,
+        rules: Sequence[Rule],
+        keys: Sequence[InstanceKey],
+        give_up_below: float | None = None,
+        stop: Callable[[], bool] = never,
     ) -> list[Scores]:
         """Scores of all rules on each instance. Raises JobStopped once `stop` is true."""
         if not rules:
@@ -61,7 +66,7 @@ class ThreadEvaluator:
         def run(unit: tuple[slice, slice]) -> list[Scores]:
             if stop():
                 raise JobStopped("scoring was stopped on request")
-            return score_unit(family, rules[unit[0]], keys[unit[1]])
+            return score_unit(family, rules[unit[0]], keys[unit[1]], give_up_below)
 
         if self._pool is None:
             results = [run(unit) for unit in units]

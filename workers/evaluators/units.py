@@ -39,6 +39,9 @@ class InstanceCache:
 _instances = InstanceCache()
 
 
-def score_unit(family: TaskFamily, rules: Sequence[Rule], keys: Sequence[InstanceKey]) -> list[Scores]:
+def score_unit(
+    family: TaskFamily, rules: Sequence[Rule], keys: Sequence[InstanceKey], give_up_below: float | None = None
+) -> list[Scores]:
     """Score rules on instances in this thread: one Scores per key."""
-    return family.evaluate_many(rules, [_instances.get(family, key) for key in keys])
+    instances = [_instances.get(family, key) for key in keys]
+    return family.evaluate_many(rules, instances, give_up_below=give_up_below)

@@ -57,18 +57,19 @@ def test_resumed_with_two_slots(bench, score):
 
 def check(bench, task, settings, score, n_generations=12):
     undisturbed = bench.new(task, **settings)
-    archive, stops, generations = [], [], []
+    archive, states, sizes, generations = [], [json.dumps(undisturbed.state(), allow_nan=False)], [0], []
     for _ in range(n_generations):
-        stops.append((json.dumps(undisturbed.state(), allow_nan=False), len(archive)))
         generations.append(bench.step(undisturbed, score))
         archive += [recorded(item) for item in generations[-1].judged]
-    for n_done, (state, n_archived) in enumerate(stops):
+        states.append(json.dumps(undisturbed.state(), allow_nan=False))
+        sizes.append(len(archive))
+    for n_done in range(n_generations):
         resumed = bench.new(task, **settings)
-        resumed.restore(json.loads(state), [read_back(line) for line in archive[:n_archived]])
-        assert json.dumps(resumed.state()) == state
-        for expected in generations[n_done : n_done + 4]:
-            assert bench.step(resumed, score) == expected
-        assert resumed.front == generations[min(n_done + 3, n_generations - 1)].front
+        resumed.restore(json.loads(states[n_done]), [read_back(line) for line in archive[: sizes[n_done]]])
+        for number in range(n_done, min(n_done + 3, n_generations)):
+            assert json.dumps(resumed.state()) == states[number]
+            assert bench.step(resumed, score) == generations[number]
+            assert resumed.front == generations[number].front
 
 
 def test_a_question_without_an_answer_is_asked_again(bench):
@@ -86,3 +87,15 @@ def test_state_does_not_grow_with_the_archive(bench):
     search = bench.new()
     sizes = [len(json.dumps(search.state())) for _ in range(20) if bench.step(search)]
     assert max(sizes[10:]) < 1.5 * max(sizes[:10])
+
+
+def test_a_search_that_found_nothing_for_long_remembers_it(bench):
+    search = bench.new(**SETTINGS["nearly exhausted"])
+    judged = [item for generation in bench.run(search, 15) for item in generation.judged]
+    assert not search.exhausted
+    resumed = bench.new(**SETTINGS["nearly exhausted"])
+    resumed.restore(json.loads(json.dumps(search.state())), judged)
+    for _ in range(10):
+        assert bench.step(resumed) == bench.step(search)
+        assert resumed.exhausted == search.exhausted
+    assert search.exhausted
