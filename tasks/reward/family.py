@@ -241,9 +241,8 @@ class Reward(TaskFamily):
         none = np.zeros((0, n_inputs))
         ratio = self._constants["constants"][kernel.SCALE_RATIO]
         published = abs(ratio - kernel.PUBLISHED_SCALE_RATIO) < 1e-12 * ratio
-        run = kernel.run_trials_published if published else kernel.run_trials_general
-        run(
-            n_trials, instance.order, instance.labels, instance.offsets, instance.arrival_steps,
+        kernel.run_trials(
+            published, n_trials, instance.order, instance.labels, instance.offsets, instance.arrival_steps,
             instance.arrival_inputs, instance.noise_seeds, *self._constants.values(),
             programs.instructions, programs.lengths, programs.results, fill_constants(programs, n_inputs), len(rules),
             weights.ravel(), rewards, counts, *(recorded or (none, none)), outcome,

@@ -66,7 +66,10 @@ PUBLISHED_SCALE_RATIO = 25.0
 
 
 def _make_run_segment(published_ratio: bool) -> Any:
-    """Two variants: with δ_E/δ = 25 as published the hazard is a power of what the eligibility needs anyway."""
+    """Two variants: with δ_E/δ = 25 as published the hazard is a power of what the eligibility needs anyway.
+
+    A kernel may close over plain values, never over other kernels: numba would compile it anew in every process.
+    """
 
     @kernel()
     def run_segment(
@@ -135,68 +138,73 @@ def _make_run_segment(published_ratio: bool) -> Any:
     return run_segment
 
 
-def _make_run_trial(run_segment: Any) -> Any:
-    @kernel()
-    def run_trial(
-        state: NDArray[np.float64],
-        weights: NDArray[np.float64],
-        eligibilities: NDArray[np.float64],
-        sums: NDArray[np.float64],
-        starts: NDArray[np.int64],
-        arrival_steps: NDArray[np.int32],
-        arrival_inputs: NDArray[np.int32],
-        constants: NDArray[np.float64],
-        membrane_powers: NDArray[np.float64],
-        synaptic_powers: NDArray[np.float64],
-        slow_factors: NDArray[np.float64],
-        fast_factors: NDArray[np.float64],
-        discounts: NDArray[np.float64],
-        seed: int,
-        n_drawn: NDArray[np.int64],
-    ) -> None:
-        """One trial. weights, eligibilities: (n_inputs·LANES,), the latter written; n_drawn: (LANES,), spikes."""
-        n_steps = discounts.shape[0] - 1
-        n_arrivals = arrival_steps.shape[0]
-        state[:] = 0.0
-        n_drawn[:] = 0
-        for lane in range(LANES):
-            state[REMAINING + lane] = exponential_deviate(seed, 0)
-        # Forward, arrival by arrival: a segment covers the steps after `start` to the next arrival, inclusive.
-        start, arrival, n_segments = 0, 0, 0
-        while start < n_steps:
-            last = n_steps
-            if arrival < n_arrivals:
-                last = arrival_steps[arrival]
-            run_segment(state, start + 1, last, constants, slow_factors, fast_factors, seed, n_drawn)
-            starts[n_segments] = start
-            discount = broadcast(discounts[start])
-            store(sums, 2 * n_segments * LANES, multiply(load(state, SLOW_SUM), discount))
-            store(sums, (2 * n_segments + 1) * LANES, multiply(load(state, FAST_SUM), discount))
-            n_segments += 1
-            current = load(state, CURRENT)
-            while arrival < n_arrivals and arrival_steps[arrival] == last:
-                current = add(current, load(weights, arrival_inputs[arrival] * LANES))
-                arrival += 1
-            store(state, CURRENT, current)
-            start = last
-        # Backward: what each arrival contributes to the eligibility of its input.
-        eligibilities[:] = 0.0
-        amplitude = broadcast(constants[AMPLITUDE])
-        slow_sum, fast_sum = broadcast(0.0), broadcast(0.0)
-        end = n_steps
-        for segment in range(n_segments - 1, 0, -1):
-            start = starts[segment]
-            slow, fast = broadcast(membrane_powers[end - start]), broadcast(synaptic_powers[end - start])
-            slow_sum = multiply_add(slow_sum, slow, load(sums, 2 * segment * LANES))
-            fast_sum = multiply_add(fast_sum, fast, load(sums, (2 * segment + 1) * LANES))
-            end = start
-            contribution = multiply(amplitude, subtract(slow_sum, fast_sum))
-            while arrival > 0 and arrival_steps[arrival - 1] == start:
-                arrival -= 1
-                place = arrival_inputs[arrival] * LANES
-                store(eligibilities, place, add(load(eligibilities, place), contribution))
+run_segment_published = _make_run_segment(True)
+run_segment_general = _make_run_segment(False)
 
-    return run_trial
+
+@kernel()
+def run_trial(
+    state: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    eligibilities: NDArray[np.float64],
+    sums: NDArray[np.float64],
+    starts: NDArray[np.int64],
+    arrival_steps: NDArray[np.int32],
+    arrival_inputs: NDArray[np.int32],
+    constants: NDArray[np.float64],
+    membrane_powers: NDArray[np.float64],
+    synaptic_powers: NDArray[np.float64],
+    slow_factors: NDArray[np.float64],
+    fast_factors: NDArray[np.float64],
+    discounts: NDArray[np.float64],
+    seed: int,
+    n_drawn: NDArray[np.int64],
+    published_ratio: bool,
+) -> None:
+    """One trial. weights, eligibilities: (n_inputs·LANES,), the latter written; n_drawn: (LANES,), spikes."""
+    n_steps = discounts.shape[0] - 1
+    n_arrivals = arrival_steps.shape[0]
+    state[:] = 0.0
+    n_drawn[:] = 0
+    for lane in range(LANES):
+        state[REMAINING + lane] = exponential_deviate(seed, 0)
+    # Forward, arrival by arrival: a segment covers the steps after `start` to the next arrival, inclusive.
+    start, arrival, n_segments = 0, 0, 0
+    while start < n_steps:
+        last = n_steps
+        if arrival < n_arrivals:
+            last = arrival_steps[arrival]
+        if published_ratio:
+            run_segment_published(state, start + 1, last, constants, slow_factors, fast_factors, seed, n_drawn)
+        else:
+            run_segment_general(state, start + 1, last, constants, slow_factors, fast_factors, seed, n_drawn)
+        starts[n_segments] = start
+        discount = broadcast(discounts[start])
+        store(sums, 2 * n_segments * LANES, multiply(load(state, SLOW_SUM), discount))
+        store(sums, (2 * n_segments + 1) * LANES, multiply(load(state, FAST_SUM), discount))
+        n_segments += 1
+        current = load(state, CURRENT)
+        while arrival < n_arrivals and arrival_steps[arrival] == last:
+            current = add(current, load(weights, arrival_inputs[arrival] * LANES))
+            arrival += 1
+        store(state, CURRENT, current)
+        start = last
+    # Backward: what each arrival contributes to the eligibility of its input.
+    eligibilities[:] = 0.0
+    amplitude = broadcast(constants[AMPLITUDE])
+    slow_sum, fast_sum = broadcast(0.0), broadcast(0.0)
+    end = n_steps
+    for segment in range(n_segments - 1, 0, -1):
+        start = starts[segment]
+        slow, fast = broadcast(membrane_powers[end - start]), broadcast(synaptic_powers[end - start])
+        slow_sum = multiply_add(slow_sum, slow, load(sums, 2 * segment * LANES))
+        fast_sum = multiply_add(fast_sum, fast, load(sums, (2 * segment + 1) * LANES))
+        end = start
+        contribution = multiply(amplitude, subtract(slow_sum, fast_sum))
+        while arrival > 0 and arrival_steps[arrival - 1] == start:
+            arrival -= 1
+            place = arrival_inputs[arrival] * LANES
+            store(eligibilities, place, add(load(eligibilities, place), contribution))
 
 
 @kernel()
@@ -229,90 +237,82 @@ def apply_rule(
     return finite
 
 
-def _make_run_trials(run_trial: Any) -> Any:
-    @kernel()
-    def run_trials(
-        n_trials: int,
-        order: NDArray[np.int32],
-        labels: NDArray[np.float64],
-        offsets: NDArray[np.int64],
-        arrival_steps: NDArray[np.int32],
-        arrival_inputs: NDArray[np.int32],
-        noise_seeds: NDArray[np.uint64],
-        constants: NDArray[np.float64],
-        membrane_powers: NDArray[np.float64],
-        synaptic_powers: NDArray[np.float64],
-        slow_factors: NDArray[np.float64],
-        fast_factors: NDArray[np.float64],
-        discounts: NDArray[np.float64],
-        instructions: NDArray[np.int32],
-        lengths: NDArray[np.int32],
-        results: NDArray[np.int32],
-        registers: NDArray[np.float64],
-        n_rules: int,
-        weights: NDArray[np.float64],
-        rewards: NDArray[np.float64],
-        spike_counts: NDArray[np.int64],
-        recorded_weights: NDArray[np.float64],
-        recorded_eligibilities: NDArray[np.float64],
-        outcome: NDArray[np.int64],
-    ) -> None:
-        """Learn for n_trials with up to LANES rules.
+@kernel()
+def run_trials(
+    published_ratio: bool,
+    n_trials: int,
+    order: NDArray[np.int32],
+    labels: NDArray[np.float64],
+    offsets: NDArray[np.int64],
+    arrival_steps: NDArray[np.int32],
+    arrival_inputs: NDArray[np.int32],
+    noise_seeds: NDArray[np.uint64],
+    constants: NDArray[np.float64],
+    membrane_powers: NDArray[np.float64],
+    synaptic_powers: NDArray[np.float64],
+    slow_factors: NDArray[np.float64],
+    fast_factors: NDArray[np.float64],
+    discounts: NDArray[np.float64],
+    instructions: NDArray[np.int32],
+    lengths: NDArray[np.int32],
+    results: NDArray[np.int32],
+    registers: NDArray[np.float64],
+    n_rules: int,
+    weights: NDArray[np.float64],
+    rewards: NDArray[np.float64],
+    spike_counts: NDArray[np.int64],
+    recorded_weights: NDArray[np.float64],
+    recorded_eligibilities: NDArray[np.float64],
+    outcome: NDArray[np.int64],
+) -> None:
+    """Learn for n_trials with up to LANES rules; published_ratio: δ_E/δ is PUBLISHED_SCALE_RATIO.
 
-        weights: (n_inputs·LANES,) pA, initial, changed in place; rewards: (n_trials, LANES), ±1, written;
-        spike_counts: (LANES,), output spikes, added to; recorded_weights, recorded_eligibilities: (n_trials, n_inputs)
-        of lane 0, or with no rows; outcome: (LANES,), ALIVE or NON_FINITE, written.
-        """
-        n_inputs = weights.shape[0] // LANES
-        longest = 2
-        for pattern in range(labels.shape[0]):
-            longest = max(longest, offsets[pattern + 1] - offsets[pattern] + 2)
-        state = np.zeros(N_ROWS * LANES)
-        eligibilities = np.zeros(n_inputs * LANES)
-        sums = np.zeros(longest * 2 * LANES)
-        starts = np.zeros(longest, dtype=np.int64)
-        means = np.zeros(3 * LANES)
-        n_drawn = np.zeros(LANES, dtype=np.int64)
-        n_alive = n_rules
-        for trial in range(n_trials):
-            if n_alive == 0:
-                break
-            pattern = order[trial]
-            begin, end = offsets[pattern], offsets[pattern + 1]
-            run_trial(
-                state, weights, eligibilities, sums, starts, arrival_steps[begin:end], arrival_inputs[begin:end],
-                constants, membrane_powers, synaptic_powers, slow_factors, fast_factors, discounts,
-                noise_seeds[trial], n_drawn,
+    weights: (n_inputs·LANES,) pA, initial, changed in place; rewards: (n_trials, LANES), ±1, written;
+    spike_counts: (LANES,), output spikes, added to; recorded_weights, recorded_eligibilities: (n_trials, n_inputs)
+    of lane 0, or with no rows; outcome: (LANES,), ALIVE or NON_FINITE, written.
+    """
+    n_inputs = weights.shape[0] // LANES
+    longest = 2
+    for pattern in range(labels.shape[0]):
+        longest = max(longest, offsets[pattern + 1] - offsets[pattern] + 2)
+    state = np.zeros(N_ROWS * LANES)
+    eligibilities = np.zeros(n_inputs * LANES)
+    sums = np.zeros(longest * 2 * LANES)
+    starts = np.zeros(longest, dtype=np.int64)
+    means = np.zeros(3 * LANES)
+    n_drawn = np.zeros(LANES, dtype=np.int64)
+    n_alive = n_rules
+    for trial in range(n_trials):
+        if n_alive == 0:
+            break
+        pattern = order[trial]
+        begin, end = offsets[pattern], offsets[pattern + 1]
+        run_trial(
+            state, weights, eligibilities, sums, starts, arrival_steps[begin:end], arrival_inputs[begin:end],
+            constants, membrane_powers, synaptic_powers, slow_factors, fast_factors, discounts,
+            noise_seeds[trial], n_drawn, published_ratio,
+        )  # fmt: skip
+        for lane in range(n_rules):
+            if outcome[lane] != ALIVE:
+                continue
+            decision = 1.0 if n_drawn[lane] > 0 else -1.0
+            reward = 1.0 if decision == labels[pattern] else -1.0
+            rewards[trial, lane] = reward
+            spike_counts[lane] += n_drawn[lane]
+            if recorded_weights.shape[0] > 0 and lane == 0:
+                for j in range(n_inputs):
+                    recorded_weights[trial, j] = weights[j * LANES]
+                    recorded_eligibilities[trial, j] = eligibilities[j * LANES]
+            finite = apply_rule(
+                lane, reward, means, weights, eligibilities, n_inputs, constants[LEARNING_RATE],
+                instructions[lane], lengths[lane], results[lane], registers[lane],
             )  # fmt: skip
-            for lane in range(n_rules):
-                if outcome[lane] != ALIVE:
-                    continue
-                decision = 1.0 if n_drawn[lane] > 0 else -1.0
-                reward = 1.0 if decision == labels[pattern] else -1.0
-                rewards[trial, lane] = reward
-                spike_counts[lane] += n_drawn[lane]
-                if recorded_weights.shape[0] > 0 and lane == 0:
-                    for j in range(n_inputs):
-                        recorded_weights[trial, j] = weights[j * LANES]
-                        recorded_eligibilities[trial, j] = eligibilities[j * LANES]
-                finite = apply_rule(
-                    lane, reward, means, weights, eligibilities, n_inputs, constants[LEARNING_RATE],
-                    instructions[lane], lengths[lane], results[lane], registers[lane],
-                )  # fmt: skip
-                if not finite:
-                    outcome[lane] = NON_FINITE
-                    n_alive -= 1
-                    for j in range(n_inputs):
-                        weights[j * LANES + lane] = 0.0
-                    continue
-                means[lane] += (reward - means[lane]) / constants[AVERAGING]
-                means[LANES + lane] += (max(reward, 0.0) - means[LANES + lane]) / constants[AVERAGING]
-                means[2 * LANES + lane] += (min(reward, 0.0) - means[2 * LANES + lane]) / constants[AVERAGING]
-
-    return run_trials
-
-
-run_trial_published = _make_run_trial(_make_run_segment(True))
-run_trial_general = _make_run_trial(_make_run_segment(False))
-run_trials_published = _make_run_trials(run_trial_published)
-run_trials_general = _make_run_trials(run_trial_general)
+            if not finite:
+                outcome[lane] = NON_FINITE
+                n_alive -= 1
+                for j in range(n_inputs):
+                    weights[j * LANES + lane] = 0.0
+                continue
+            means[lane] += (reward - means[lane]) / constants[AVERAGING]
+            means[LANES + lane] += (max(reward, 0.0) - means[LANES + lane]) / constants[AVERAGING]
+            means[2 * LANES + lane] += (min(reward, 0.0) - means[2 * LANES + lane]) / constants[AVERAGING]

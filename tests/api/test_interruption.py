@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import ruleforge
+
 from ruleforge.store import open_store
 
 # Long enough to be caught in the middle, short enough to be run twice.
@@ -21,10 +23,18 @@ RECORD = "sqlite:///record.db"
 
 
 @pytest.fixture(scope="module")
-def undisturbed(command_line, tmp_path_factory):
-    done = command_line.run(tmp_path_factory.mktemp("undisturbed"), *JOB, "--json")
-    assert done.code == 0, done.err
-    return done.json
+def undisturbed():
+    """The same job through the Python interface, in one go."""
+    result = ruleforge.evolve(
+        "reward",
+        db="sqlite://",
+        seed=8,
+        budget={"generations": 20},
+        parameters={"n_trials": 100},
+        instances={"training": 4, "validation": 3},
+        search={"population": 16, "offspring": 16},
+    )
+    return result.raw
 
 
 def essence(result: dict) -> dict:
