@@ -215,10 +215,10 @@ class TaskFamily(ABC):
         if source == "sampled":
             return [InstanceKey(source, split, seed, index) for index in range(n)]
         published = type(self).published_experiments()
-        if source != "published" or published is None or split not in published.seed:
-            raise InputError(
-                f"{self.name} has no {split} instances from {source!r}: expected 'sampled'", pointer="/instances/source"
-            )
+        if published is None or split not in published.seed:
+            raise _no_instances(self.name, split, source, "'sampled'")
+        if source != "published":
+            raise _no_instances(self.name, split, source, "'sampled' or 'published'")
         return published.keys(split, published.seed[split], n)
 
     @abstractmethod
@@ -267,6 +267,11 @@ def _known_rules(family: type[TaskFamily]) -> Mapping[str, KnownRule]:
         name: KnownRule(name, Rule.parse(text, family), citation, published)
         for name, text, citation, published in family.literature
     }
+
+
+def _no_instances(name: str, split: str, source: str, expected: str) -> InputError:
+    message = f"{name} has no {split} instances from {source!r}: expected {expected}"
+    return InputError(message, pointer="/instances/source")
 
 
 def validated_parameters(family: type[TaskFamily], given: Mapping[str, Any]) -> Any:

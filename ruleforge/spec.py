@@ -72,7 +72,7 @@ class SearchSettings(_Part):
     """How rules are searched for."""
 
     method: Literal["mu_plus_lambda"] = Field("mu_plus_lambda", description="(μ+λ) on DEAP trees; offspring win ties")
-    population: int = Field(32, ge=1, le=100_000, description="μ: rules that survive a generation")
+    population: int = Field(16, ge=1, le=100_000, description="μ: rules that survive a generation")
     offspring: int = Field(64, ge=1, le=100_000, description="λ: new rules per generation")
     crossover: float = Field(
         0.3, ge=0, le=1, description="share of offspring made by exchanging subtrees; the rest mutates"

@@ -23,7 +23,7 @@ def code_blocks(language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
-    """The environment of a process for which the text of the page is installed, by its entry point, beside ruleforge."""
+    """The environment of a process: beside ruleforge, the text of the page, installed by its entry point."""
     folder = tmp_path_factory.mktemp("own_family")
     source, installed = folder / "source", folder / "installed"
     source.mkdir()

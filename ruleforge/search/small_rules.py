@@ -79,7 +79,9 @@ def _combined(sizes: Sequence[Sequence[Expression]], operators: Sequence[str], n
 
 
 class SmallRules:
-    """The small rules of a grammar in the order of one seed: simpler ones first, at random among equals.
+    """The small rules of a grammar in the order of one seed.
+
+    Simpler ones first; of equal size, those that read more of the signals; at random among equals.
 
     With several slots, pairs (triples, …) of small expressions are sampled. What stands at a position depends on
     nothing but grammar and seed; positions from `len()` on do not exist.
@@ -94,7 +96,9 @@ class SmallRules:
             generator = self._generator(index)
             ordered: list[Tokens] = []
             for expressions in small_expressions(slot, grammar.operators, leaves):
-                ordered += [expressions[i] for i in generator.permutation(len(expressions))]
+                shuffled = [expressions[i] for i in generator.permutation(len(expressions))]
+                # A signal is offered because it is thought to matter, so what reads all of them comes first.
+                ordered += sorted(shuffled, key=lambda tokens: -len(set(tokens) & set(grammar.signals[slot.name])))
             self._slots.append(ordered)
         self._length = len(self._slots[0]) if len(slots) == 1 else MAX_SAMPLED
 

@@ -10,8 +10,8 @@ def _keys(split: Split, seed: int, n: int) -> list[InstanceKey]:
     return [InstanceKey("sampled", split, seed + index, 0) for index in range(n)]
 
 
-# As published. At h = 0.1 the potential overshoots the threshold by so much, once weights have grown large, that in some
-# experiments the rules other than the first drive the eligibility beyond all bounds.
+# As published. At h = 0.1 the potential overshoots the threshold by so much, once weights have grown large, that in
+# some experiments the rules other than the first drive the eligibility beyond all bounds.
 _RESOLUTION = {"resolution": 0.01}
 EXPERIMENTS = PublishedExperiments(
     rows=(

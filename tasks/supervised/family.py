@@ -21,13 +21,12 @@ from ruleforge.family import (
     TaskFamily,
     Trace,
 )
+from ruleforge.kernel.lanes import LANES
 from ruleforge.language.rule import Rule
 from ruleforge.language.signals import Signal, Slot
 from tasks.neuron import JORDAN_2021, propagators
-from tasks.published.supervised import published_instance
 from tasks.supervised.instance import SupervisedInstance, instance_from_arrays, potential_of, sampled_instance
 from tasks.supervised.kernel import NON_FINITE, REJECTED, RUNNING, Constants, Experiments, simulate
-from ruleforge.kernel.lanes import LANES
 from tasks.supervised.parameters import SupervisedParameters
 from tasks.supervised.program import assemble
 
@@ -102,6 +101,8 @@ class Supervised(TaskFamily):
     def build(self, key: InstanceKey) -> SupervisedInstance:
         """The experiment of a key, sampled or published."""
         if key.source == "published":
+            from tasks.published.supervised import published_instance
+
             return published_instance(self.parameters, key)
         if key.source != "sampled":
             raise InputError(f"{self.name} has no instances from {key.source!r}: expected 'sampled' or 'published'")

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from ruleforge.kernel.compiler import kernel
 from ruleforge.kernel.functions import fused_multiply_add
-from tasks.supervised.interpreter import run
 from ruleforge.kernel.lanes import LANES, add, broadcast, load, multiply, multiply_add, store
+from tasks.supervised.interpreter import run
 from tasks.supervised.program import POTENTIAL, RESPONSE, TARGET, Code
 
 # What became of a rule in one experiment.

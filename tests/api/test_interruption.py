@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 import ruleforge
-
 from ruleforge.store import open_store
 
 # Long enough to be caught in the middle, short enough to be run twice.

@@ -112,6 +112,7 @@ class Lenient(Parameters):
 def test_a_family_that_keeps_the_contract_passes():
     check_family(Fit)
     check_family(Fit, {"n_points": 3})
+    check_family(NoHurdle)
 
 
 def test_the_error_is_ours_and_an_assertion():
@@ -366,6 +367,22 @@ class Approximate(Fit):
         return changed(scores, fitness=np.where(low, scores.fitness - 1.0, scores.fitness))
 
 
+class ImpatientTogether(Fit):
+    def evaluate_many(self, rules, instances, *, give_up_below=None):
+        above = None if give_up_below is None else give_up_below + 0.1
+        return super().evaluate_many(rules, instances, give_up_below=above)
+
+
+class HighHurdle(Fit):
+    def hurdle(self, survivors):
+        return float(survivors.max())
+
+
+class NoHurdle(Fit):
+    def hurdle(self, survivors):
+        return None
+
+
 class Aggregates(Fit):
     def aggregate(self, fitness):
         return fitness
@@ -428,6 +445,8 @@ class DrawsFiniteOnly(Fit):
         (Summed, "evaluate_many gives what evaluate gives, and '2*x' has fitness"),
         (ShortSum, "evaluate_many gives one Scores for each of 4 instances, and 1 came"),
         (Impatient, "give_up_below never stops a rule that ends above it"),
+        (ImpatientTogether, "give_up_below never stops a rule that ends above it"),
+        (HighHurdle, "a rule below the hurdle on every instance ends below every survivor"),
         (Approximate, "give_up_below changes no score but by rejecting a rule"),
         (Aggregates, "aggregate makes one finite float of finite ones"),
         (BareTrace, "'value' of a trace is a Quantity: array, unit, meaning"),

@@ -11,11 +11,9 @@ import pytest
 from ruleforge.language.rule import Rule
 from tasks.supervised import Supervised
 
-nest = pytest.importorskip("nest")
-
 
 @pytest.mark.parametrize("resolution", [0.1, 0.05])
-def test_potentials_of_teacher_and_student_equal_nest(resolution):
+def test_potentials_of_teacher_and_student_equal_nest(resolution, simulator):
     family = Supervised({"duration": 500.0, "comparison_start": 0.0, "resolution": resolution})
     p = family.parameters
     generator = np.random.Generator(np.random.PCG64(7))
@@ -24,9 +22,7 @@ def test_potentials_of_teacher_and_student_equal_nest(resolution):
     instance = family.instance_from_arrays(spike_times, generator.uniform(-35, 35, p.n_inputs))
     trace = family.trace(Rule.parse("0", Supervised), instance)  # no plasticity: the weights stay as they are
 
-    nest.verbosity = nest.VerbosityLevel.ERROR
-    nest.ResetKernel()
-    nest.resolution = resolution
+    nest = simulator(resolution).nest
     neuron = {
         "tau_m": p.membrane_time_constant,
         "tau_syn_ex": p.synaptic_time_constant,

@@ -107,5 +107,5 @@ def test_instance_of_other_parameters_is_refused():
 def test_unknown_source_is_refused():
     with pytest.raises(InputError, match="no instances from 'elsewhere'"):
         Supervised().build(InstanceKey("elsewhere", "training", 0, 0))
-    with pytest.raises(InputError, match="no instances from 'elsewhere'"):
+    with pytest.raises(InputError, match="no training instances from 'elsewhere': expected 'sampled' or 'published'"):
         Supervised().keys("training", 1, 0, "elsewhere")

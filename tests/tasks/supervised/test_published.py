@@ -91,7 +91,7 @@ def test_input_quirks_lose_spikes():
 
 def test_unpublished_split_and_impossible_seed_are_refused():
     family = Supervised()
-    with pytest.raises(InputError, match="no published instances of split 'test'"):
+    with pytest.raises(InputError, match="no test instances from 'published': expected 'sampled'"):
         family.keys("test", 3, 0, "published")
     with pytest.raises(InputError, match="no published instances of split 'test'"):
         family.build(InstanceKey("published", "test", 1, 0))
