@@ -163,10 +163,11 @@ class PublishedExperiments:
 class TaskFamily(ABC):
     """A distribution of learning problems, bound to validated parameters.
 
-    Contract (`ruleforge.conformance` checks it): `build` depends on nothing but parameters and key; `evaluate` gives a
-    rule the same bits whatever else is in its batch and in whichever thread it runs; a rule that leaves the finite
-    numbers gets fitness −∞ and outcome non_finite and never raises. `name` and `version` are part of every score's key:
-    raise `version` when scores change their meaning.
+    Contract (`python -m ruleforge.conformance NAME` checks it): instances are plain data; `build` depends on nothing
+    but parameters and key; `evaluate` gives a rule the same bits whatever else is in its batch and in whichever thread
+    it runs; a rule that leaves the finite numbers gets fitness −∞ and outcome non_finite, and never raises, in `trace`
+    and `draw` neither. `name` and `version` are part of every score's key: raise `version` when scores change their
+    meaning.
     """
 
     name: ClassVar[str]

@@ -115,7 +115,7 @@ def test_lower_bound_of_facilitation():
 
 
 def test_a_saturated_rule_is_given_up_only_below_the_hurdle():
-    family = Correlation({"duration": 20_000.0})
+    family = Correlation({"duration": 20_000.0, "saturated_rate": 40.0})
     instance = family.build(family.keys("training", 1, 0)[0])
     rules = [rule("depress: -w; facilitate: x + 1"), rule("depress: -w + 0.1; facilitate: x**2 - w")]
     free = family.evaluate(rules, instance)
@@ -126,7 +126,7 @@ def test_a_saturated_rule_is_given_up_only_below_the_hurdle():
     assert hurdle.fitness[0] == -np.inf
     assert hurdle.fitness[1] == free.fitness[1]
     np.testing.assert_array_equal(family.evaluate(rules, instance, give_up_below=0.1).fitness, free.fitness)
-    never = Correlation({"duration": 20_000.0, "saturated_rate": None})
+    never = Correlation({"duration": 20_000.0})
     np.testing.assert_array_equal(never.evaluate(rules, instance, give_up_below=5.0).fitness, free.fitness)
 
 
