@@ -68,7 +68,7 @@ def race(
     hurdle = family.hurdle(survivors) if len(survivors) >= n_survivors else None
     running = list(rules)
     scored: dict[str, RuleScore] = {}
-    begin, simulations, rejected = 0, 0, 0
+    begin, simulations = 0, 0
     for end in stages(len(keys), family.instances_per_batch):
         part = score_rules(evaluator, family, running, keys[begin:end], give_up_below=hurdle, stop=stop)
         simulations += len(running) * (end - begin)
@@ -80,11 +80,22 @@ def race(
         if end == len(keys):
             break
         field = [family.aggregate(row[:end]) for row in survivors]
-        places = sorted([*field, *(scored[rule.id].aggregate for rule in running)], reverse=True)
-        limit = places[n_promoted - 1] if len(places) >= n_promoted else -math.inf
-        for rule in running:
-            if scored[rule.id].aggregate < limit:
+        promoted = _promoted([scored[rule.id].aggregate for rule in running], field, n_promoted, family.rules_per_batch)
+        for place, rule in enumerate(running):
+            if place not in promoted:
                 scored[rule.id] = scored[rule.id].rejected()
-        running = [rule for rule in running if scored[rule.id].outcome is Outcome.ok]
+        running = [rule for place, rule in enumerate(running) if place in promoted]
     rejected = sum(score.outcome is Outcome.rejected_at_hurdle for score in scored.values())
     return [scored[rule.id] for rule in rules], Effort(len(rules), simulations, len(rules) * len(keys), rejected)
+
+
+def _promoted(candidates: Sequence[float], field: Sequence[float], n_promoted: int, per_batch: int) -> set[int]:
+    """Which candidates go on: those among the n_promoted best of the pool, cut to whole batches if they fill one.
+
+    A batch that is begun costs as much as a full one. Of equal candidates the earlier goes on.
+    """
+    places = sorted([*field, *candidates], reverse=True)
+    limit = places[n_promoted - 1] if len(places) >= n_promoted else -math.inf
+    ranked = sorted(range(len(candidates)), key=lambda place: -candidates[place])
+    chosen = [place for place in ranked if candidates[place] >= limit]
+    return set(chosen[: max(len(chosen) // per_batch, 1) * per_batch])
