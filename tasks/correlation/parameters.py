@@ -135,8 +135,8 @@ class CorrelationParameters(FamilyParameters):
         None,
         unit="Hz",
         meaning="a heuristic against rules that only fire: where a search sets a hurdle, a rule whose output fires "
-        "faster than this between 5 and 10 % of the duration, with weights that are below the hurdle then, is not simulated "
-        "further, though a few such rules would have ended above it; none = never",
+        "faster than this between 5 and 10 % of the duration, with weights that are below the hurdle then, is not "
+        "simulated further, though a few such rules would have ended above it; none = never",
         source="ours: at 40 Hz, published rules stay below 15 Hz there, those that detect nothing exceed 60 Hz",
         gt=0,
     )

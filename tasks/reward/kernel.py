@@ -26,6 +26,7 @@ from ruleforge.kernel.lanes import (
     LANES,
     add,
     any_at_most_zero,
+    at_least,
     broadcast,
     exponential_lanes,
     load,
@@ -63,6 +64,8 @@ def exponential_deviate(seed: int, count: int) -> float:
 ) = range(13)  # fmt: skip
 N_CONSTANTS = 13
 PUBLISHED_SCALE_RATIO = 25.0
+# Its 25th power, e**−700, is still a normal number (and no hazard); subnormal ones would take twice the time.
+HAZARD_FLOOR = math.exp(-28.0)
 
 
 def _make_run_segment(published_ratio: bool) -> Any:
@@ -90,7 +93,7 @@ def _make_run_segment(published_ratio: bool) -> Any:
         coupling, inverse_scale = broadcast(constants[COUPLING]), broadcast(constants[INVERSE_SCALE])
         offset = broadcast(-constants[THRESHOLD] * constants[INVERSE_SCALE])
         ratio, hazard_scale = broadcast(constants[SCALE_RATIO]), broadcast(constants[HAZARD_SCALE])
-        compensation = constants[COMPENSATION]
+        compensation, hazard_floor = constants[COMPENSATION], broadcast(HAZARD_FLOOR)
         potential, current = load(state, POTENTIAL), load(state, CURRENT)
         remaining, free_from = load(state, REMAINING), load(state, FREE_FROM)
         slow_sum, fast_sum = broadcast(0.0), broadcast(0.0)
@@ -102,10 +105,11 @@ def _make_run_segment(published_ratio: bool) -> Any:
             exponent = multiply_add(potential, inverse_scale, offset)
             x = exponential_lanes(exponent)
             if published_ratio:
-                x2 = multiply(x, x)
+                base = at_least(hazard_floor, x)
+                x2 = multiply(base, base)
                 x4 = multiply(x2, x2)
                 x8 = multiply(x4, x4)
-                hazard = multiply(multiply(multiply(x8, x8), x8), x)
+                hazard = multiply(multiply(multiply(x8, x8), x8), base)
             else:
                 hazard = exponential_lanes(multiply(exponent, ratio))
             remaining = negated_multiply_add(hazard, hazard_scale, remaining)
