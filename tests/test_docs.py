@@ -55,7 +55,7 @@ def test_a_family_page_tells_everything(name):
     declared: type[TaskFamily] = family_class(name)
     for what in ("signals", "parameters", "rules", "defaults"):
         assert f"<!-- generated: {what} {name} -->" in text
-    assert "<!-- reproduce -->" in text
+    assert f"<!-- reproduce: {name} -->" in text
     for parameter in declared.Parameters.model_fields:
         assert f"| `{parameter}` |" in text
     for known in declared.known_rules().values():
