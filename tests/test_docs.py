@@ -75,7 +75,7 @@ def test_links_and_pictures_exist(page):
 def test_figures_are_small_and_shown(generate):
     figures = sorted((DOCS / "figures").glob("*.png"))
     assert {figure.stem for figure in figures} >= set(generate.FIGURES)
-    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    text = "".join(page.read_text(encoding="utf-8") for page in [*PAGES, DOCS.parent / "README.md"])
     for figure in figures:
         assert figure.stat().st_size < LARGEST_FIGURE, figure.name
         assert f"figures/{figure.name})" in text, figure.name
