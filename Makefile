@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEMO := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format lock clean
+.PHONY: help setup demo test bench profile lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -29,6 +29,12 @@ demo: setup ## run the main job for real: evolve a reward rule, draw the best
 
 test: setup ## the whole test suite, on all cores
 	@$(BIN)/python -m pytest -n auto
+
+bench: setup ## side by side with C, NEST, Brian2 and hal-cgp; writes benchmarks/results.md
+	@$(BIN)/python -m benchmarks.run
+
+profile: setup ## where the time of a whole evolve run goes; writes docs/performance.md
+	@$(BIN)/python -m benchmarks.profile
 
 lint: $(STAMP) ## style, types, direction of imports
 	@$(BIN)/ruff check .

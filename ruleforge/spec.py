@@ -117,6 +117,9 @@ class JobSpec(_Part):
     search: SearchSettings = SearchSettings()
     budget: Budget = Budget()
     evaluator: EvaluatorSettings = EvaluatorSettings()
+    replicates: int = Field(
+        1, ge=1, le=10_000, description="more than 1 makes a study: so many jobs, with seeds from seed upwards"
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> JobSpec:

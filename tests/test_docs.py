@@ -91,7 +91,8 @@ def test_commands_are_known(page):
     """Every `ruleforge …` in a page is a command of the command line."""
     import api.command_line.evolve
     import api.command_line.record
-    import api.command_line.rules  # noqa: F401 - importing registers the commands
+    import api.command_line.rules
+    import api.command_line.worker  # noqa: F401 - importing registers the commands
     from api.command_line.app import app
 
     known = {command.name or command.callback.__name__ for command in app.registered_commands}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ruleforge.errors import InputError, JobStopped
+from ruleforge.errors import InputError, JobStopped, StoreError
 from ruleforge.family import Outcome, TaskFamily
 from ruleforge.language.identity import Recogniser, behaviour
 from ruleforge.language.rule import Rule
@@ -22,10 +23,12 @@ from ruleforge.store import (
     CandidateRecord,
     GenerationRecord,
     JobRecord,
+    LeaseLostError,
     NewJob,
     Store,
 )
 from workers.evaluators.interface import Evaluator, never
+from workers.lease import RESUMABLE, leased
 from workers.racing import Effort, race
 from workers.scoring import RuleScore, final_records, rule_object, rule_record, score_rules
 from workers.versions import differences, versions
@@ -67,19 +70,28 @@ class SilentObserver:
         """Nothing."""
 
 
-def submit(store: Store, spec: JobSpec) -> str:
-    """Record a job, queued, and return its id."""
-    return store.create_job(
-        NewJob(
-            task=spec.task,
-            spec=spec.model_dump(mode="json", exclude={"name", "notes", "tags"}),
-            spec_hash=spec.hash,
-            name=spec.name,
-            notes=spec.notes,
-            tags=spec.tags,
-            versions=versions(spec.family()),
-        )
+def new_job(spec: JobSpec, priority: int = 0) -> NewJob:
+    """The job of a specification, as it is recorded."""
+    return NewJob(
+        task=spec.task,
+        spec=spec.model_dump(mode="json", exclude={"name", "notes", "tags"}),
+        spec_hash=spec.hash,
+        name=spec.name,
+        notes=spec.notes,
+        tags=spec.tags,
+        versions=versions(spec.family()),
+        priority=priority,
     )
+
+
+def submit(store: Store, spec: JobSpec, priority: int = 0) -> str:
+    """Record a job, queued, and return its id; of two queued ones that of higher priority is run first."""
+    if spec.replicates > 1:
+        raise InputError(
+            f"replicates: a job has one seed, and {spec.replicates} were asked for: run `ruleforge study FILE.toml`",
+            pointer="/replicates",
+        )
+    return store.create_job(new_job(spec, priority))
 
 
 def run_job(
@@ -89,28 +101,50 @@ def run_job(
     *,
     observer: Observer | None = None,
     stop: Callable[[], bool] = never,
+    when_stopped: str = "paused",
+    allowed: Collection[str] = RESUMABLE,
 ) -> dict[str, Any]:
     """Run a job from where it stands to its end, or until `stop`; returns the result (JSON-ready).
 
-    A job that has ended gives its stored result. On `stop` the generation in flight is dropped and the job is paused.
+    A job that has ended gives its stored result. On `stop` the generation in flight is dropped and the job is put into
+    the state `when_stopped`. A job that is paused or cancelled elsewhere, or taken over by another process because this
+    one was thought dead, is left as it is then; the result says so by its `state`.
+    Raises JobHeldError, naming host and process, if another process runs the job; InputError if its state is none of
+    the `allowed` ones.
     """
     job = store.job(job_id)
     if job.state in END_STATES:
         if job.result is None:
-            raise InputError(f"job {job.id} has {job.state} without a result: submit its specification as a new job")
+            raise InputError(
+                f"job {job.id} {_ended(job.state)} without a result: submit its specification as a new job"
+            )
         return job.result
-    store.set_state(job.id, "running", "started" if job.generation == 0 else "resumed")
-    try:
-        return _Run(store, job, evaluator, observer or SilentObserver(), stop).run()
-    except JobStopped:
-        store.set_state(job.id, "paused", "stopped on request")
-        return unfinished_result(store.job(job.id))
-    except KeyboardInterrupt:
-        store.set_state(job.id, "paused", "interrupted")
-        raise
-    except Exception as error:  # whatever it was, the record must not go on saying "running"
-        store.set_state(job.id, "failed", f"{type(error).__name__}: {error}")
-        raise
+    with leased(store, job.id, "started" if job.generation == 0 else "resumed", allowed) as lease:
+        try:
+            job = store.job(job.id)  # as it stands now that nobody else can change it
+            watched = observer or SilentObserver()
+            return _Run(store, job, evaluator, watched, lambda: stop() or lease.lost(), lease.token).run()
+        except JobStopped:
+            lease.leave(when_stopped, "stopped on request")
+        except LeaseLostError:
+            pass  # the record says who decided what about the job
+        except KeyboardInterrupt:
+            lease.leave("paused", "interrupted")
+            raise
+        except StoreError as error:
+            with suppress(
+                StoreError
+            ):  # a record that is out of reach goes on saying "running", until the silence ends it
+                lease.leave("paused", str(error))
+            raise
+        except Exception as error:  # whatever it was, the record must not go on saying "running"
+            lease.leave("failed", f"{type(error).__name__}: {error}")
+            raise
+    return unfinished_result(store.job(job.id))
+
+
+def _ended(state: str) -> str:
+    return "was cancelled" if state == "cancelled" else f"has {state}"
 
 
 def unfinished_result(job: JobRecord) -> dict[str, Any]:
@@ -134,9 +168,16 @@ class _Run:
     """The state of one run of a job in this process."""
 
     def __init__(
-        self, store: Store, job: JobRecord, evaluator: Evaluator, observer: Observer, stop: Callable[[], bool]
+        self,
+        store: Store,
+        job: JobRecord,
+        evaluator: Evaluator,
+        observer: Observer,
+        stop: Callable[[], bool],
+        lease: str,
     ) -> None:
         self.store, self.job, self.evaluator, self.observer, self.stop = store, job, evaluator, observer, stop
+        self.lease = lease
         self.spec = job_spec({**job.spec, "name": job.name, "notes": job.notes, "tags": job.tags})
         self.family: TaskFamily = self.spec.family()
         self.recogniser = Recogniser(self.family.known_rules())
@@ -203,7 +244,7 @@ class _Run:
         generation = self.search.tell([(score.aggregate, score.outcome) for score in scores])
         seconds = self._seconds()
         self.effort = self.effort + effort
-        self.store.commit_generation(self.job.id, self._record(generation, scores, seconds))
+        self.store.commit_generation(self.job.id, self._record(generation, scores, seconds), self.lease)
         self.generations += 1
         self._remember(scores)
         self.observer.on_generation(generation, seconds)
@@ -298,6 +339,7 @@ class _Run:
             result,
             validations,
             final_records(scores[: len(front)]),
+            self.lease,
         )
         return result
 

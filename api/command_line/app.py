@@ -35,6 +35,15 @@ Settings = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="A family parameter, or any key of the specification; repeatable."),
 ]
 Workers = Annotated[int | None, typer.Option("--workers", metavar="N", help="Threads [default: all cores].")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Score on this Dask cluster: an address, a scheduler file, or `local` for --workers processes of its own "
+        "[default: threads of this process].",
+    ),
+]
 
 
 def print_json(value: Mapping[str, Any]) -> None:
@@ -54,9 +63,13 @@ def progress() -> Console:
 
 def main() -> NoReturn:
     """Run the command line. Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    import api.command_line.control
     import api.command_line.evolve
     import api.command_line.record
-    import api.command_line.rules  # noqa: F401 - importing registers the commands
+    import api.command_line.rules
+    import api.command_line.runner
+    import api.command_line.study
+    import api.command_line.worker  # noqa: F401 - importing registers the commands
 
     try:
         app()

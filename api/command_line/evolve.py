@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from api.command_line.app import INTERRUPTED, Database, Json, Settings, Task, Workers, app, print_json, progress, screen
+from api.command_line.app import (
+    FAILED,
+    INTERRUPTED,
+    Database,
+    Json,
+    Scheduler,
+    Settings,
+    Task,
+    Workers,
+    app,
+    print_json,
+    progress,
+    screen,
+)
 from api.command_line.display import JobDisplay, conclusion, front_table, note
 from api.command_line.interrupts import Interrupts
 from ruleforge.errors import InputError, SpecificationError
 from ruleforge.family import family_class
 from ruleforge.spec import JobSpec, apply_setting, job_spec, read_toml
 from ruleforge.store import END_STATES, Store, open_store
-from workers.evaluators import ThreadEvaluator
-from workers.evolve import run_job, submit
-from workers.interface import database_url, threads
+from workers.evaluators import Evaluator
+from workers.evaluators.choose import make_evaluator
+from workers.evolve import run_job, submit, unfinished_result
+from workers.interface import database_url
 
 # What Ctrl-C says while a job runs.
 PAUSING = "Pausing: the generation in flight is dropped, everything before it is recorded (again to end at once) …"
@@ -30,6 +45,7 @@ def evolve(
         int | None, typer.Option(help="Seed of the search and the training instances [default: 0].")
     ] = None,
     workers: Workers = None,
+    scheduler: Scheduler = None,
     generations: Annotated[int | None, typer.Option(help="Stop after so many generations.")] = None,
     budget: Annotated[
         int | None, typer.Option("--budget", metavar="EVALUATIONS", help="Stop after so many distinct rules.")
@@ -38,6 +54,10 @@ def evolve(
     target: Annotated[float | None, typer.Option(help="Stop at this training fitness.")] = None,
     config: Annotated[Path | None, typer.Option(help="A job specification in TOML; options go over it.")] = None,
     settings: Settings = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Only queue the job and print its id; `ruleforge runner` runs it.")
+    ] = False,
+    priority: Annotated[int, typer.Option(help="Of a queued job: those of a higher one are run first.")] = 0,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
@@ -47,25 +67,40 @@ def evolve(
     """
     limits = {"generations": generations, "evaluations": budget, "seconds": time, "target": target}
     spec = _specification(task, seed, limits, config, settings or [])
-    n_threads = threads(workers)
-    with open_store(database_url(database)) as store:
-        _run(store, submit(store, spec), n_threads, database, as_json)
+    if detach:
+        with open_store(database_url(database)) as store:
+            _say_queued(store, submit(store, spec, priority), as_json)
+        return
+    evaluators = closing(make_evaluator(scheduler, workers, warn=note))
+    with evaluators as evaluator, open_store(database_url(database)) as store:
+        _run(store, submit(store, spec, priority), evaluator, _again(database, scheduler), as_json)
 
 
 @app.command()
 def resume(
     job: Annotated[str, typer.Argument(metavar="JOB", help="Id of a job, or the beginning of it.")],
     workers: Workers = None,
+    scheduler: Scheduler = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Only put the paused job back into the queue of `ruleforge runner`.")
+    ] = False,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
     """Continue a job where its last committed generation stood; of a finished job, print the stored result."""
-    n_threads = threads(workers)
     with open_store(database_url(database), create=False) as store:
         record = store.job(job)
-        if record.state in END_STATES and not as_json:
-            note(f"Job {record.id} has {record.state}; this is its stored result.")
-        _run(store, record.id, n_threads, database, as_json)
+        if detach:
+            if record.state != "queued":
+                store.set_state(record.id, "queued", "resumed", allowed=("paused",))
+            _say_queued(store, record.id, as_json)
+            return
+        if record.state in END_STATES:
+            scheduler = None  # nothing will be scored
+            if not as_json:
+                note(f"Job {record.id} has {record.state}; this is its stored result.")
+        with closing(make_evaluator(scheduler, workers, warn=note)) as evaluator:
+            _run(store, record.id, evaluator, _again(database, scheduler), as_json)
 
 
 def _specification(
@@ -89,19 +124,35 @@ def _specification(
     return job_spec(given)
 
 
-def _run(store: Store, job_id: str, n_threads: int, database: str | None, as_json: bool) -> None:
-    evaluator = ThreadEvaluator(n_threads)
-    try:
-        with JobDisplay(progress()) as display, Interrupts(PAUSING) as interrupts:
-            result = run_job(store, job_id, evaluator, observer=display, stop=interrupts.requested)
-    finally:
-        evaluator.close()
+def _say_queued(store: Store, job_id: str, as_json: bool) -> None:
+    if as_json:
+        print_json(unfinished_result(store.job(job_id)))
+    else:
+        screen().print(job_id)
+
+
+def _again(database: str | None, scheduler: str | None) -> str:
+    """The options with which a job is resumed where it is recorded and scored now."""
+    options = (("--db", database), ("--scheduler", scheduler))
+    return "".join(f" {name} {value}" for name, value in options if value)
+
+
+def _run(store: Store, job_id: str, evaluator: Evaluator, again: str, as_json: bool) -> None:
+    with JobDisplay(progress()) as display, Interrupts(PAUSING) as interrupts:
+        result = run_job(store, job_id, evaluator, observer=display, stop=interrupts.requested)
     if as_json:
         print_json(result)
     elif result["state"] == "succeeded":
         screen().print(front_table(result))
         screen().print(conclusion(result), soft_wrap=True)
+    if result["state"] == "running":
+        note(
+            f"Job {job_id} was taken over by another process, which goes on with it: this one was silent for too long."
+        )
+        raise typer.Exit(FAILED)
+    if result["state"] in ("cancelled", "queued"):
+        note(f"Job {job_id} was {result['state']} from elsewhere after generation {result['generations']}.")
+        raise typer.Exit(INTERRUPTED)
     if result["state"] == "paused":
-        where = f" --db {database}" if database else ""
-        note(f"Paused after generation {result['generations']}. Go on with: ruleforge resume {job_id}{where}")
+        note(f"Paused after generation {result['generations']}. Go on with: ruleforge resume {job_id}{again}")
         raise typer.Exit(INTERRUPTED)

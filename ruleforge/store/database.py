@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Column, Connection, Engine, QueuePool, Table, create_engine, event, make_url, select
+from sqlalchemy import URL, Column, Connection, Engine, QueuePool, Table, create_engine, event, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError, StatementError
 
@@ -25,6 +26,9 @@ DRIVERS = {
     "postgresql+psycopg": "postgresql",
 }
 BUSY_TIMEOUT = 5.0  # seconds
+CONNECT_TIMEOUT = 10  # seconds, to reach a PostgreSQL server
+# Which of PostgreSQL's advisory locks a transaction takes that writes rules and scores: ours ("rule"), and its number.
+WRITER_LOCK = (0x72756C65, 1)
 # Bound variables in one statement: SQLite takes 32766, PostgreSQL 65535; short statements are also parsed faster.
 CHUNK = 500
 
@@ -58,7 +62,7 @@ class Address:
                 f"no record can be kept in {url.drivername!r}: expected a URL such as {EXAMPLE} or postgresql://…"
             )
         if backend == "postgresql":
-            return cls(url, name, backend, None)
+            return cls(url.set(drivername="postgresql+psycopg"), name, backend, None)
         if url.host or url.query or (url.database or "").startswith("file:"):
             raise StoreError(
                 f"{name}: expected sqlite:///PATH (relative) or sqlite:////PATH (absolute) and nothing else: "
@@ -90,19 +94,33 @@ class Database:
         self.address = address
         self._closed = False
         self._engine = _engine(address, busy_timeout)
+        # Writers of other processes look again and again for a free SQLite file, and the unlucky one waits long. The
+        # threads of this process queue up instead.
+        self._writers = threading.Lock() if address.backend == "sqlite" else nullcontext()
         # SQLite takes the lock for writing at the begin: a transaction that read first could not wait for it later.
-        self._writing_engine = self._engine.execution_options(begin="BEGIN IMMEDIATE")
+        # PostgreSQL shows each statement what was committed before it, which after waiting for a row or for our own
+        # lock is what the other left.
+        self._writing_engine = self._engine.execution_options(
+            begin="BEGIN IMMEDIATE", **_isolation(address, "READ COMMITTED")
+        )
+        self._reading_engine = self._engine.execution_options(**_isolation(address, "REPEATABLE READ"))
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that only reads. Raises StoreError with the remedy when the database fails."""
-        with self._transaction(self._engine) as connection:
+        with self._transaction(self._reading_engine) as connection:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A transaction that writes; any exception undoes it. Raises as `reading`, and InputError for bad records."""
-        with self._transaction(self._writing_engine) as connection:
+    def writing(self, *, one_at_a_time: bool = False) -> Iterator[Connection]:
+        """A transaction that writes; any exception undoes it. Raises as `reading`, and InputError for bad records.
+
+        one_at_a_time: for what writes to many rows that others write to too. SQLite has one writer at any time anyway;
+        on PostgreSQL two of them could wait for each other's rows.
+        """
+        with self._writers, self._transaction(self._writing_engine) as connection:
+            if one_at_a_time and self.address.backend == "postgresql":
+                connection.execute(select(func.pg_advisory_xact_lock(*WRITER_LOCK)))
             yield connection
 
     @contextmanager
@@ -129,6 +147,14 @@ class Database:
 
 def _engine(address: Address, busy_timeout: float) -> Engine:
     options: dict[str, Any] = {"json_serializer": _json_text}
+    if address.backend == "postgresql":
+        # A process that was stopped inside a transaction must not hold up the others for ever.
+        limits = {"lock_timeout": int(busy_timeout * 1000), "idle_in_transaction_session_timeout": 30_000}
+        settings = " ".join(f"-c {name}={value}" for name, value in limits.items())
+        options["connect_args"] = {"options": settings, "connect_timeout": CONNECT_TIMEOUT}
+        options["pool_pre_ping"] = True  # a server that was restarted is not an error
+        # Every job that runs here has a heartbeat beside its own transaction.
+        options |= {"pool_size": 10, "max_overflow": 90}
     if address.backend == "sqlite":
         options["connect_args"] = {"timeout": busy_timeout, "check_same_thread": False}
         if address.path is None:
@@ -144,6 +170,10 @@ def _engine(address: Address, busy_timeout: float) -> Engine:
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _isolation(address: Address, level: str) -> dict[str, Any]:
+    return {"isolation_level": level} if address.backend == "postgresql" else {}
 
 
 def _json_text(value: Any) -> str:
@@ -179,6 +209,17 @@ _SQLITE_FAULTS = {
 }
 
 
+# What PostgreSQL calls its errors (SQLSTATE, or the beginning of it), and what they mean for the user.
+_POSTGRESQL_FAULTS = {
+    "3D000": "does not exist: create it with `createdb`, or name another one",
+    "28": "refuses the login: check user and password",
+    "42501": "may not be written by this user: ask its owner for the rights",
+    "25006": "is read-only: name the primary server",
+    "53100": "cannot grow, the server's disk is full: make room, then try again",
+    "53300": "has no connection left: stop a runner, or raise max_connections of the server",
+}
+
+
 def _sentence(error: SQLAlchemyError, address: Address) -> InputError:
     if isinstance(error, IntegrityError):
         return InputError(f"the record {address.name} refuses this, and nothing was written: {error.orig}")
@@ -188,10 +229,17 @@ def _sentence(error: SQLAlchemyError, address: Address) -> InputError:
             return LockedError(
                 f"the record {address.name} is locked by another process: wait for it or stop it, then try again"
             )
-        for name, meaning in _SQLITE_FAULTS.items():
-            if code.startswith(name):
-                return StoreError(f"the record {address.name} {meaning}")
-        return StoreError(f"the record {address.name} cannot be used: {str(error.orig).strip()}")
+        state = getattr(error.orig, "sqlstate", None) or ""
+        if state == "55P03":
+            return LockedError(
+                f"the record {address.name} is locked by another connection: wait for it or stop it, then try again"
+            )
+        for faults, said in ((_SQLITE_FAULTS, code), (_POSTGRESQL_FAULTS, state)):
+            for name, meaning in faults.items():
+                if said.startswith(name):
+                    return StoreError(f"the record {address.name} {meaning}")
+        remedy = "" if address.backend == "sqlite" else " (check that the server runs and that the URL is right)"
+        return StoreError(f"the record {address.name} cannot be used: {' '.join(str(error.orig).split())}{remedy}")
     if isinstance(error, StatementError) and isinstance(error.orig, InputError):
         return error.orig  # from _json_text
     return StoreError(f"the record {address.name} cannot be used: {error}")

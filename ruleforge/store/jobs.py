@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from ruleforge.errors import InputError, unknown_name
+from ruleforge.store import leases
 from ruleforge.store.database import chunks, finite, finite_json, numbers
+from ruleforge.store.holders import Holder
 from ruleforge.store.records import (
     END_STATES,
     STATES,
@@ -22,7 +24,7 @@ from ruleforge.store.records import (
     ScoreRecord,
 )
 from ruleforge.store.rules import begins_with, fitness, record_best, record_rules, record_scores
-from ruleforge.store.schema import candidates, events, generations, jobs, rules
+from ruleforge.store.schema import candidates, events, generations, jobs, queue, rules
 
 _LARGE = {"search_state", "result"}
 
@@ -51,6 +53,7 @@ def create_job(connection: Connection, job: NewJob) -> str:
     }
     connection.execute(insert(jobs).values(values))
     number = connection.scalars(select(jobs.c.number).where(jobs.c.id == id)).one()
+    connection.execute(insert(queue).values(job=number, priority=job.priority))
     _add_event(connection, number, now, "state", {"state": "queued", "previous": None, "reason": "submitted"})
     return id
 
@@ -97,29 +100,65 @@ def _locked(connection: Connection, job_id: str, record: str) -> Any:
     return row
 
 
-def set_state(connection: Connection, job_id: str, state: str, reason: str, record: str) -> None:
-    """Move a job to another state, with an event. Raises InputError if it has ended already."""
-    _move(connection, _locked(connection, job_id, record), state, reason, {})
+def set_state(
+    connection: Connection,
+    job_id: str,
+    state: str,
+    reason: str,
+    lease: str | None,
+    allowed: Collection[str],
+    record: str,
+) -> None:
+    """Move a job to another state, with an event. Raises InputError if it is in none of the allowed ones."""
+    job = _locked(connection, job_id, record)
+    if lease is not None:
+        leases.check(connection, job, lease)
+    _refuse_unless(allowed, job, f"become {_checked_state(state)}")
+    _move(connection, job, state, {"reason": reason}, {})
+    if lease is not None:
+        leases.release(connection, job_id, lease)
 
 
-def _move(connection: Connection, job: Any, state: str, reason: str, values: Mapping[str, Any]) -> None:
-    _checked_state(state)
+def take(
+    connection: Connection, job_id: str, holder: Holder, reason: str, allowed: Collection[str], record: str
+) -> str:
+    """Give a job to a process, which runs it from now on: the token of its lease."""
+    job = _locked(connection, job_id, record)
+    _refuse_unless(allowed, job, "be run")
+    token, previous = leases.take(connection, job, holder)
+    if job.state == "running":
+        reason = f"taken over from {previous or 'a process that left no lease'}"
+    _move(connection, job, "running", {"reason": reason, "host": holder.host, "process": holder.process}, {})
+    return token
+
+
+def _refuse_unless(allowed: Collection[str], job: Any, what: str) -> None:
     if job.state in END_STATES:
+        raise InputError(f"job {job.id} has {job.state} and cannot {what}: submit its specification as a new job")
+    if job.state not in allowed:
         raise InputError(
-            f"job {job.id} has {job.state} and cannot become {state}: submit its specification as a new job"
+            f"job {job.id} is {job.state} and cannot {what}: expected a job that is {' or '.join(allowed)}"
         )
+
+
+def _move(connection: Connection, job: Any, state: str, why: Mapping[str, Any], values: Mapping[str, Any]) -> None:
     now = datetime.now(UTC)
     connection.execute(update(jobs).where(jobs.c.number == job.number).values(state=state, updated=now, **values))
-    _add_event(connection, job.number, now, "state", {"state": state, "previous": job.state, "reason": reason})
+    if state in END_STATES:
+        connection.execute(delete(queue).where(queue.c.job == job.number))
+    _add_event(connection, job.number, now, "state", {"state": state, "previous": job.state, **why})
 
 
 def _add_event(connection: Connection, job: int, time: datetime, kind: str, payload: Mapping[str, Any]) -> None:
     connection.execute(insert(events).values(job=job, time=time, kind=kind, payload=dict(payload)))
 
 
-def commit_generation(connection: Connection, job_id: str, generation: GenerationRecord, record: str) -> None:
+def commit_generation(
+    connection: Connection, job_id: str, generation: GenerationRecord, lease: str | None, record: str
+) -> None:
     """Add one generation to a running job: rules, candidates, scores, the search state, an event."""
     job = _locked(connection, job_id, record)
+    leases.check(connection, job, lease)
     if job.state != "running":
         raise InputError(f"job {job_id} is {job.state}: a generation is committed to a running job only")
     if generation.number != job.generation:
@@ -214,15 +253,20 @@ def finish(
     result: Mapping[str, Any],
     validations: Mapping[str, Mapping[str, Any]],
     scores: Sequence[ScoreRecord],
+    lease: str | None,
     record: str,
 ) -> None:
     """End a job: its result, the validations by rule id, the scores behind them, the state and its event."""
     if state not in END_STATES:
         raise InputError(f"a job is finished as one of {', '.join(sorted(END_STATES))}, and {state!r} came")
     job = _locked(connection, job_id, record)
+    _refuse_unless(STATES, job, f"become {state}")
+    leases.check(connection, job, lease)
     _add_validations(connection, job, validations)
     record_scores(connection, scores)
-    _move(connection, job, state, reason, {"stopped_by": stopped_by, "result": finite_json(result)})
+    _move(connection, job, state, {"reason": reason}, {"stopped_by": stopped_by, "result": finite_json(result)})
+    if lease is not None:
+        leases.release(connection, job_id, lease)
 
 
 def _add_validations(connection: Connection, job: Any, validations: Mapping[str, Mapping[str, Any]]) -> None:

@@ -35,7 +35,7 @@ def open_database(url: str, *, create: bool = True, busy_timeout: float = BUSY_T
     """
     address = Address.parse(url)
     with _new_file(address, create=create), _connected(address, busy_timeout) as database:
-        with database.writing() as connection:
+        with database.writing(one_at_a_time=True) as connection:
             revision = _revision(connection, address)
             if revision is None and not create:
                 raise StoreError(f"{address.name} holds no record yet: check the name, or start a job to create one")
@@ -55,7 +55,7 @@ def upgrade(url: str, *, busy_timeout: float = BUSY_TIMEOUT) -> str:
     """
     address = Address.parse(url)
     with _new_file(address, create=False), _connected(address, busy_timeout) as database:
-        with database.writing() as connection:
+        with database.writing(one_at_a_time=True) as connection:
             revision = _revision(connection, address)
             if revision is None:
                 raise StoreError(f"{address.name} holds no record yet, so there is nothing to upgrade: check the name")

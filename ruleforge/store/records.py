@@ -16,7 +16,8 @@ END_STATES = frozenset({"succeeded", "failed", "cancelled"})
 class NewJob:
     """A job as it is submitted. `name`, `notes` and `tags` describe it and are no part of `spec_hash`.
 
-    spec: the job specification, JSON-able; versions: what the numbers depend on (package, kernel, cpu, python, …).
+    spec: the job specification, JSON-able; versions: what the numbers depend on (package, kernel, cpu, python, …);
+    priority: jobs of a higher one are run first.
     """
 
     task: str
@@ -27,6 +28,32 @@ class NewJob:
     notes: str | None = None
     tags: tuple[str, ...] = ()
     versions: Mapping[str, Any] = field(default_factory=dict)
+    priority: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewStudy:
+    """A study as it is submitted: jobs as (configuration, job), in the order of running.
+
+    spec: what the study is, JSON-able; spec_hash: of all that determines its result.
+    """
+
+    spec: Mapping[str, Any]
+    spec_hash: str
+    name: str | None
+    jobs: Sequence[tuple[str, NewJob]]
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """A study as it stands: `jobs` are (configuration, job id) in the order of running."""
+
+    id: str
+    spec: dict[str, Any]
+    spec_hash: str
+    name: str | None
+    created: datetime
+    jobs: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator
 
 # The newest migration; a record that says so is opened without loading Alembic.
-REVISION = "0001"
+REVISION = "0002"
 VERSION_TABLE = "alembic_version"
 
 metadata = MetaData(
@@ -94,6 +94,47 @@ jobs = Table(
     sqlite_autoincrement=True,  # a number is never used again
 )
 
+# The jobs that have not ended, so that looking for work does not read the many that have.
+queue = Table(
+    "queue",
+    metadata,
+    _reference("job", "jobs.number", primary_key=True, autoincrement=False),
+    Column("priority", Integer, nullable=False),
+)
+
+# Who runs a job. One row per job that is run or whose process died; `token` is new with every holder.
+leases = Table(
+    "leases",
+    metadata,
+    _reference("job", "jobs.number", primary_key=True, autoincrement=False),
+    Column("token", String(32), nullable=False),
+    Column("host", Text, nullable=False),
+    Column("machine", Text, nullable=False),
+    Column("process", Integer, nullable=False),
+    Column("started", Text, nullable=False),
+    Column("heartbeat", Moment, nullable=False),
+)
+
+studies = Table(
+    "studies",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String(12), nullable=False, unique=True),
+    Column("spec_hash", String(64), nullable=False, unique=True),
+    Column("name", Text),
+    Column("created", Moment, nullable=False),
+    Column("spec", _json(), nullable=False),
+)
+
+study_jobs = Table(
+    "study_jobs",
+    metadata,
+    _reference("study", "studies.number", primary_key=True),
+    Column("position", Integer, primary_key=True),
+    _reference("job", "jobs.number", unique=True),
+    Column("configuration", Text, nullable=False),
+)
+
 rules = Table(
     "rules",
     metadata,
@@ -141,10 +182,21 @@ behaviours = Table(
     Column("best", Integer, ForeignKey("candidates.number")),
     Column("best_validation", Double),
     Column("best_fitness", Double),
-    Index(None, "task", "best_validation", "best_fitness"),
-    Index(None, "best_validation", "best_fitness"),
     sqlite_with_rowid=False,
 )
+
+
+def _ranking_indexes() -> None:
+    """Best first, missing numbers last: SQLite has that by walking a plain index backwards, PostgreSQL has not."""
+    c = behaviours.c
+    descending = [column.desc().nulls_last() for column in (c.best_validation, c.best_fitness)]
+    for name, task in (("task_best_validation_best_fitness", [c.task]), ("best_validation_best_fitness", [])):
+        plain = Index(f"ix_behaviours_{name}", *task, c.best_validation, c.best_fitness)
+        plain.ddl_if(dialect="sqlite")
+        Index(f"ix_behaviours_{name}", *task, *descending).ddl_if(dialect="postgresql")
+
+
+_ranking_indexes()
 
 contexts = Table(
     "contexts",

@@ -133,6 +133,7 @@ OTHER_VALUES = {
     "target": 1.6,
     "racing": False,
     "fingerprints": True,
+    "replicates": 4,
 }
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ruleforge import family as families
 from ruleforge.spec import JobSpec, job_spec
 from ruleforge.store import Store, open_store
 from workers.evaluators import Evaluator, SerialEvaluator
+from workers.evaluators.dask import DaskEvaluator
 from workers.evolve import run_job, submit
+
+HELPERS = Path(__file__).parent / "helpers"
 
 
 class Jobs:
@@ -64,3 +70,33 @@ def undisturbed(jobs: Jobs) -> Callable[..., dict[str, Any]]:
             return jobs.run(fresh, spec=spec)
 
     return run
+
+
+def _forget_families() -> None:
+    families._entry_points.cache_clear()
+    families.family_class.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder from which the family `made` is installed, in this process and in those that it starts."""
+    folder = tmp_path_factory.mktemp("installed")
+    shutil.copy(HELPERS / "made_family.py", folder)
+    information = folder / "made_family-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: made_family\nVersion: 1.0\n", "utf-8")
+    (information / "entry_points.txt").write_text("[ruleforge.tasks]\nmade = made_family:Made\n", "utf-8")
+    sys.path.insert(0, str(folder))
+    _forget_families()
+    yield folder
+    sys.path.remove(str(folder))
+    sys.modules.pop("made_family", None)
+    _forget_families()
+
+
+@pytest.fixture(scope="module")
+def embedded(installed: Path) -> Iterator[DaskEvaluator]:
+    """An embedded Dask cluster of two processes."""
+    evaluator = DaskEvaluator("local", 2)
+    yield evaluator
+    evaluator.close()

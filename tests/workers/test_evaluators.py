@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from ruleforge.errors import EvaluationError, JobStopped
+from ruleforge.errors import EvaluationError, InputError, JobStopped
 from ruleforge.family import InstanceKey, Outcome, Scores, family
 from ruleforge.language.rule import Rule
 from workers.evaluators import Evaluator, SerialEvaluator, ThreadEvaluator
@@ -25,11 +25,14 @@ TEXTS = ("(R - 1)*E", "R*E", "1/(R*R - 1)", "0*E", "R - 1 + E/R")
 RULES = [Rule.parse(f"{text} + {number}*E", "reward") for number in range(30) for text in TEXTS]
 
 
-@pytest.fixture(params=EVALUATORS)
-def evaluator(request):
-    made = EVALUATORS[request.param]()
-    yield made
-    made.close()
+@pytest.fixture(params=[*EVALUATORS, "2 processes"])
+def evaluator(request, installed):
+    if request.param == "2 processes":
+        yield request.getfixturevalue("embedded")  # one for all tests, because to start one takes seconds
+    else:
+        made = EVALUATORS[request.param]()
+        yield made
+        made.close()
 
 
 @pytest.fixture(scope="module")
@@ -56,29 +59,33 @@ def assert_same(found: Scores, expected: Scores) -> None:
         assert found.metrics[name].tobytes() == values.tobytes(), name
 
 
-class Made:
-    """A family of the test's own making: fitness = number of the instance, and whatever happens by key."""
+@pytest.fixture
+def made(installed, tmp_path):
+    """Binds the family of the test's own making; it notes in a file which instances were simulated."""
 
-    name = parameters_digest = "made"
-    rules_per_batch, instances_per_batch = 1, 2
+    def bound(**parameters):
+        return family("made", {"log": str(tmp_path / "seen"), **parameters})
 
-    def __init__(self, act=lambda key: None):
-        self.act = act
-        self.parameters_digest = f"made{id(self)}"
+    return bound
 
-    def build(self, key):
-        return key
 
-    def evaluate_many(self, rules, instances, *, give_up_below=None):
-        for key in instances:
-            self.act(key)
-        return [
-            Scores(np.array([float(key.index * 1000 + rule) for rule in rules]), (Outcome.ok,) * len(rules))
-            for key in instances
-        ]
+@pytest.fixture
+def seen(tmp_path):
+    """Numbers of the instances that were simulated, as often as they were."""
 
-    def keys(self, n):
-        return [InstanceKey("sampled", "training", 0, index) for index in range(n)]
+    def read():
+        file = tmp_path / "seen"
+        return [int(line) for line in file.read_text().split()] if file.exists() else []
+
+    return read
+
+
+def made_rules(n):
+    return [Rule.parse(f"{number}*x", "made") for number in range(n)]
+
+
+def made_keys(n):
+    return [InstanceKey("sampled", "training", 0, index) for index in range(n)]
 
 
 def test_the_same_bits_as_the_family_itself(evaluator, reward, keys, plain):
@@ -94,20 +101,16 @@ def test_scores_come_in_the_order_of_the_keys(evaluator, reward, keys, plain):
         assert scores.fitness.tobytes() == plain[index].fitness[:5].tobytes()
 
 
-def test_rules_and_instances_are_put_together_as_they_were_cut(evaluator):
-    made = Made()
+def test_rules_and_instances_are_put_together_as_they_were_cut(evaluator, made):
     for n_rules, n_keys in ((1, 1), (1, 7), (130, 1), (67, 5), (200, 3)):
-        found = evaluator.score(made, list(range(n_rules)), made.keys(n_keys))
+        found = evaluator.score(made(log=""), made_rules(n_rules), made_keys(n_keys))
         expected = [[index * 1000 + rule for rule in range(n_rules)] for index in range(n_keys)]
         assert [scores.fitness.tolist() for scores in found] == expected
+        assert [scores.metrics["constant"].tolist() for scores in found] == [list(range(n_rules))] * n_keys
 
 
-def test_the_fitness_to_give_up_below_reaches_the_family(evaluator):
-    class Giving(Made):
-        def evaluate_many(self, rules, instances, *, give_up_below=None):
-            return [Scores(np.full(len(rules), give_up_below), (Outcome.ok,) * len(rules)) for _ in instances]
-
-    found = evaluator.score(Giving(), [0, 1], Made().keys(3), give_up_below=-7.5)
+def test_the_fitness_to_give_up_below_reaches_the_family(evaluator, made):
+    found = evaluator.score(made(), made_rules(2), made_keys(3), give_up_below=-7.5)
     assert [scores.fitness.tolist() for scores in found] == [[-7.5, -7.5]] * 3
 
 
@@ -118,35 +121,34 @@ def test_nothing_to_score(evaluator, reward, keys):
     assert evaluator.score(reward, RULES[:2], []) == []
 
 
-def test_a_stop_before_the_first_unit(evaluator):
-    seen = []
+def test_a_stop_before_the_first_unit(evaluator, made, seen):
     with pytest.raises(JobStopped):
-        evaluator.score(Made(seen.append), [0, 1], Made().keys(6), stop=lambda: True)
-    assert seen == []
+        evaluator.score(made(), made_rules(2), made_keys(6), stop=lambda: True)
+    assert seen() == []
 
 
-def test_a_stop_in_the_middle_ends_before_all_is_done(evaluator):
-    seen = []
+def test_a_stop_in_the_middle_ends_before_all_is_done(evaluator, made, seen):
     with pytest.raises(JobStopped):
-        evaluator.score(Made(seen.append), [0], Made().keys(100), stop=lambda: len(seen) >= 4)
-    assert 4 <= len(seen) <= 4 + 2 * evaluator.workers, "units that had begun, and no others"
+        evaluator.score(made(seconds=0.02), made_rules(1), made_keys(300), stop=lambda: len(seen()) >= 4)
+    before = seen()
+    assert 4 <= len(before) < 300
     # A stop is of one call: the evaluator can be used again.
-    assert len(evaluator.score(Made(), [0], Made().keys(3))) == 3
+    assert len(evaluator.score(made(log=""), made_rules(1), made_keys(3))) == 3
+    assert seen() == before, "nothing of the stopped call went on"
 
 
-def test_a_fault_of_a_unit_is_raised_as_it_is_after_the_others_have_ended(evaluator):
-    ended = []
-
-    def act(key):
-        if key.index == 1:
-            raise EvaluationError("instance 1 cannot be simulated")
-        ended.append(key.index)
-
+def test_a_fault_of_a_unit_is_raised_as_it_is_after_the_others_have_ended(evaluator, made, seen):
     with pytest.raises(EvaluationError, match="instance 1 cannot be simulated"):
-        evaluator.score(Made(act), [0], Made().keys(12))
-    before = list(ended)
-    evaluator.score(Made(), [0], Made().keys(2))
-    assert ended == before, "nothing of the failed call went on"
+        evaluator.score(made(fails_at=1), made_rules(1), made_keys(12))
+    before = seen()
+    assert before, "the other units were simulated"
+    evaluator.score(made(log=""), made_rules(1), made_keys(2))
+    assert seen() == before, "nothing of the failed call went on"
+
+
+def test_a_refusal_is_raised_as_bad_input_with_its_sentence(evaluator, made):
+    with pytest.raises(InputError, match="unknown name 'y'"):
+        evaluator.score(made(refuses_at=0), made_rules(1), made_keys(1))
 
 
 def test_work_is_cut_into_whole_batches_that_cover_everything_once():
@@ -171,14 +173,16 @@ def test_joined_scores_keep_every_metric():
 def test_instances_are_built_once_and_the_least_used_are_dropped():
     built = []
 
-    class Counting(Made):
+    class Counting:
+        parameters_digest = "counting"
+
         def build(self, key):
             built.append(key.index)
             return key
 
-    made, cache = Counting(), InstanceCache(2)
+    cache = InstanceCache(2)
     for index in (0, 1, 0, 2, 0, 1):
-        assert cache.get(made, made.keys(3)[index]) == made.keys(3)[index]
+        assert cache.get(Counting(), made_keys(3)[index]) == made_keys(3)[index]
     assert built == [0, 1, 2, 1]
 
 

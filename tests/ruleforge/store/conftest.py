@@ -14,14 +14,14 @@ from sqlalchemy import select
 from ruleforge.store import CandidateRecord, GenerationRecord, NewJob, RuleRecord, ScoreRecord, Store, open_store
 from ruleforge.store.schema import metadata
 
-BACKENDS = ("sqlite file", "sqlite memory")
+BACKENDS = ("sqlite file", "sqlite memory", "postgresql")
 
 
 @pytest.fixture(params=BACKENDS)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """A fresh store: every test that takes it is part of what each backend must hold to."""
     urls = {"sqlite file": f"sqlite:///{tmp_path}/record.db", "sqlite memory": "sqlite://"}
-    with open_store(urls[request.param]) as opened:
+    with open_store(urls.get(request.param) or request.getfixturevalue("postgresql_record")) as opened:
         yield opened
 
 

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine
+from sqlalchemy import MetaData, create_engine, func, insert, select
 
 from ruleforge.errors import StoreError
 from ruleforge.store import open_store, opening, schema, upgrade
+from ruleforge.store.database import Address, Database
 
 _NEXT = '''"""One more table."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 
 def upgrade() -> None:
@@ -31,7 +35,13 @@ def upgrade() -> None:
 
 def test_the_migrations_lead_to_the_schema(store):
     with store._database.reading() as connection:
-        context = MigrationContext.configure(connection)
+        here = connection.dialect.name
+
+        def is_for_this_database(item: Any, *_: object) -> bool:
+            condition = getattr(item, "_ddl_if", None)
+            return condition is None or condition.dialect == here
+
+        context = MigrationContext.configure(connection, opts={"include_object": is_for_this_database})
         assert compare_metadata(context, schema.metadata) == []
         assert context.get_current_revision() == schema.REVISION
 
@@ -65,9 +75,9 @@ def next_version(tmp_path, monkeypatch):
     def pretend(then: str = "") -> None:
         folder = tmp_path / "migrations"
         shutil.copytree(opening.MIGRATIONS, folder)
-        (folder / "versions" / "0002_next.py").write_text(_NEXT.format(then=then))
+        (folder / "versions" / "0003_next.py").write_text(_NEXT.format(then=then))
         monkeypatch.setattr(opening, "MIGRATIONS", folder)
-        monkeypatch.setattr(schema, "REVISION", "0002")
+        monkeypatch.setattr(schema, "REVISION", "0003")
 
     return pretend
 
@@ -76,16 +86,126 @@ def test_an_older_record_is_upgraded_when_asked(tmp_path, records, next_version,
     url = f"sqlite:///{tmp_path}/record.db"
     with open_store(url) as store:
         id = records.found(store, records.candidate(1))
-    assert upgrade(url) == "0001"  # nothing to do
+    assert upgrade(url) == "0002"  # nothing to do
     next_version()
-    with pytest.raises(StoreError, match=r"has schema 0001, and .* works on 0002: .*`ruleforge db upgrade --db sql"):
+    with pytest.raises(StoreError, match=r"has schema 0002, and .* works on 0003: .*`ruleforge db upgrade --db sql"):
         open_store(url)
-    assert upgrade(url) == "0002"
+    assert upgrade(url) == "0003"
     with open_store(url) as store:
         assert len(store.archive(id)) == 1
     monkeypatch.undo()
-    with pytest.raises(StoreError, match="has schema 0002, which is newer than this version of ruleforge"):
+    with pytest.raises(StoreError, match="has schema 0003, which is newer than this version of ruleforge"):
         open_store(url)
+
+
+_WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+_STATES = ("succeeded", "running", "queued")
+# What schema 0001 could hold, by table, in the order of insertion.
+_FIRST_RECORD: dict[str, list[dict[str, Any]]] = {
+    "jobs": [
+        {
+            **{"number": number, "id": f"{number:012x}", "task": "reward", "kind": "evolution", "state": state},
+            **{"spec_hash": "ab", "generation": 1, "evaluations": 1, "best": 1.5, "seconds": 2.5, "history": "cd"},
+            **{"created": _WHEN, "updated": _WHEN, "tags": ["x"], "versions": {"cpu": "a"}, "spec": {"seed": number}},
+            **{"search_state": {"population": [0.1, -0.0]}, "result": {"x": 1} if state == "succeeded" else None},
+        }
+        for number, state in enumerate(_STATES, start=1)
+    ],
+    "rules": [
+        {
+            **{"number": number, "id": f"{number:032x}", "task": "reward", "behaviour": f"b{number}"},
+            **{"complexity": number, "text": f"R*{number}", "tokens": [["*", "R", float(number)]]},
+        }
+        for number in (1, 2)
+    ],
+    "candidates": [
+        {
+            **{"number": number, "job": 2, "generation": 0, "position": number, "rule": number},
+            **{"fitness": None if number == 2 else 1.5, "outcome": "non_finite" if number == 2 else "ok"},
+        }
+        for number in (1, 2)
+    ],
+    "behaviours": [
+        {"task": "reward", "behaviour": "b1", "simplest": 1, "best": 1, "best_fitness": 1.5},
+        {"task": "reward", "behaviour": "b2", "simplest": 2, "best": 2, "best_fitness": None},
+    ],
+    "contexts": [{"number": 1, "digest": "context"}],
+    "instances": [{"number": 1, "key": "sampled/training/1/0"}],
+    "scores": [{"context": 1, "rule": 1, "instance": 1, "fitness": 1.5, "outcome": "ok", "metrics": {"spikes": 2}}],
+    "generations": [
+        {
+            **{"job": 2, "number": 0, "evaluations": 1, "best": 1.5, "median": None, "n_distinct": 2},
+            **{"seconds": 2.5, "front": ["1"]},
+        }
+    ],
+    "events": [{"id": 1, "job": 2, "time": _WHEN, "kind": "state", "payload": {"state": "running"}}],
+}
+
+
+def _make_first_record(url: str) -> None:
+    """A record as the first version of the schema kept it."""
+    address = Address.parse(url)
+    database = Database(address)
+    with database.writing() as connection:
+        config = opening.migrations_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        tables = MetaData()
+        tables.reflect(connection)
+        for name, rows in _FIRST_RECORD.items():
+            connection.execute(insert(tables.tables[name]), rows)
+            # PostgreSQL does not count numbers that were given.
+            counted = next((c for c in ("number", "id") if isinstance(rows[0].get(c), int)), None)
+            if connection.dialect.name == "postgresql" and counted is not None:
+                sequence = connection.scalar(select(func.pg_get_serial_sequence(name, counted)))
+                if sequence is not None:
+                    connection.execute(select(func.setval(sequence, len(rows))))
+    database.close()
+
+
+def test_a_record_of_the_first_schema_is_upgraded_with_all_it_holds(record_kind, tmp_path, new_database, records):
+    url = new_database() if record_kind == "postgresql" else f"sqlite:///{tmp_path}/record.db"
+    _make_first_record(url)
+    with pytest.raises(StoreError, match=r"has schema 0001, .*run `ruleforge db upgrade --db "):
+        open_store(url)
+    assert upgrade(url) == schema.REVISION
+    with open_store(url) as store:
+        assert [(job.state, job.created) for job in store.jobs()] == [(state, _WHEN) for state in reversed(_STATES)]
+        interrupted = store.job(f"{2:012x}")
+        assert interrupted.search_state == {"population": [0.1, -0.0]}
+        assert [candidate.rule.text for candidate in store.archive(interrupted.id)] == ["R*1", "R*2"]
+        assert [entry.rule.text for entry in store.rules()] == ["R*1", "R*2"]
+        assert len(store.cached_scores("context", [f"{1:032x}"], ["sampled/training/1/0"])) == 1
+        # Jobs that had not ended wait for somebody to run them, and go on where they stood.
+        assert [(item.id, item.orphaned) for item in store.waiting()] == [(f"{2:012x}", True), (f"{3:012x}", False)]
+        lease = store.take(interrupted.id, "resumed")
+        store.commit_generation(interrupted.id, records.generation(1, [records.candidate(9)]), lease)
+        assert store.job(interrupted.id).generation == 2
+        assert store.events(interrupted.id)[0]["payload"] == {"state": "running"}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def record_kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_the_ranking_of_behaviours_is_read_from_an_index(store, records):
+    """Otherwise each page of the best rules sorts them all."""
+    for start in range(0, 3000, 1000):
+        found = [records.candidate(records.rule(n, task="reward"), float(n % 7)) for n in range(start, start + 1000)]
+        records.found(store, *found)
+    query = (
+        "SELECT simplest FROM behaviours {} "
+        "ORDER BY best_validation DESC NULLS LAST, best_fitness DESC NULLS LAST, simplest LIMIT 20"
+    )
+    with store._database.writing() as connection:
+        here = connection.dialect.name
+        if here == "postgresql":
+            connection.exec_driver_sql("ANALYZE")
+        for where in ("", "WHERE task = 'reward'"):
+            explain = "EXPLAIN " if here == "postgresql" else "EXPLAIN QUERY PLAN "
+            plan = "\n".join(str(row) for row in connection.exec_driver_sql(explain + query.format(where)))
+            assert "best_validation_best_fitness" in plan
 
 
 def test_an_upgrade_that_fails_changes_nothing(tmp_path, next_version):

@@ -1,0 +1,94 @@
+"""`ruleforge study`: one specification over several seeds and configurations, with statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from api.command_line.app import Database, Json, Scheduler, Workers, app, print_json, progress, screen
+from api.command_line.display import JobDisplay, digits_for, note, number, plain_table, validation
+from api.command_line.evolve import PAUSING
+from api.command_line.interrupts import Interrupts
+from ruleforge.spec import read_toml
+from ruleforge.store import open_store
+from workers.evaluators.choose import make_evaluator
+from workers.interface import database_url
+from workers.study import run_study, study_result, submit_study
+from workers.study import study as read_study
+
+
+@app.command()
+def study(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="A job specification with `replicates`.")],
+    scheduler: Scheduler = None,
+    workers: Workers = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Only queue the jobs; `ruleforge runner` runs them.")
+    ] = False,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Run a specification with `replicates` seeds, in each of its `configurations`, and compare them.
+
+    The same file in the same record is the same study: it goes on where it stood, and gives its result again when all
+    its jobs have ended.
+    """
+    asked = read_study(read_toml(file))
+    with open_store(database_url(database)) as store:
+        id = submit_study(store, asked)
+        if detach:
+            result = study_result(store, id)
+        else:
+            evaluator = make_evaluator(scheduler, workers, warn=note)
+            try:
+                with JobDisplay(progress()) as display, Interrupts(PAUSING) as interrupts:
+                    note(f"Study {id}: {len(store.study(id).jobs)} jobs")
+                    result = run_study(store, id, evaluator, observer=display, stop=interrupts.requested)
+            finally:
+                evaluator.close()
+    if as_json:
+        print_json(result)
+    else:
+        screen().print(_table(result))
+
+
+def _table(result: Mapping[str, Any]) -> Table:
+    table = plain_table(f"Study {result['study']}: {result['state']} (rates with 95 % interval, fitness ± s.e.)")
+    titles = ("configuration", "jobs", "reached", "success rate", "evaluations to target", "validation of champions")
+    for title in titles:
+        table.add_column(title, justify="left" if title == "configuration" else "right", overflow="fold")
+    for row in result["rows"]:
+        fitness = row["validation_fitness"]
+        table.add_row(
+            Text(row["configuration"]),
+            f"{row['succeeded']} of {row['n']}",
+            "–" if row["target"] is None else f"{row['reached']} (target {row['target']:g})",
+            _rate(row),
+            _evaluations(row["evaluations_to_target"], row["target"]),
+            validation(fitness, digits_for([fitness["mean"]])) if fitness["n"] else number(None),
+        )
+    return table
+
+
+def _rate(row: Mapping[str, Any]) -> str:
+    if row["success_rate"] is None:
+        return "–"
+    low, high = row["interval"]
+    return f"{100 * row['success_rate']:.0f} % ({100 * low:.0f} … {100 * high:.0f})"
+
+
+def _evaluations(quartiles: Mapping[str, Any], target: float | None) -> str:
+    """Median (quartiles); beyond the budget where too few jobs reached the target."""
+    if target is None:
+        return "–"
+    beyond = "–" if quartiles["censored_at"] is None else f"> {quartiles['censored_at']}"
+    low, middle, high = (
+        beyond if quartiles[name] is None else str(quartiles[name])
+        for name in ("lower_quartile", "median", "upper_quartile")
+    )
+    return f"{middle} ({low} … {high})"

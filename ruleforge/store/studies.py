@@ -1,0 +1,61 @@
+"""Studies: several jobs that belong together. Every function works inside the caller's transaction."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from ruleforge.errors import InputError
+from ruleforge.store.jobs import create_job
+from ruleforge.store.records import NewStudy, StudyRecord
+from ruleforge.store.rules import begins_with
+from ruleforge.store.schema import jobs, studies, study_jobs
+
+
+def create_study(connection: Connection, study: NewStudy) -> str:
+    """Record a study with its jobs, all queued, and return its id; a study of the same hash is that study."""
+    same = select(studies.c.id).where(studies.c.spec_hash == study.spec_hash)
+    known: str | None = connection.scalars(same).one_or_none()
+    if known is not None:
+        return known
+    id = uuid.uuid4().hex[:12]
+    values = {
+        "id": id,
+        "spec_hash": study.spec_hash,
+        "name": study.name,
+        "created": datetime.now(UTC),
+        "spec": dict(study.spec),
+    }
+    connection.execute(insert(studies).values(values))
+    number = connection.scalars(select(studies.c.number).where(studies.c.id == id)).one()
+    rows = []
+    for position, (configuration, job) in enumerate(study.jobs):
+        job_id = create_job(connection, job)
+        job_number = connection.scalars(select(jobs.c.number).where(jobs.c.id == job_id)).one()
+        rows.append({"study": number, "position": position, "job": job_number, "configuration": configuration})
+    connection.execute(insert(study_jobs), rows)
+    return id
+
+
+def find_study(connection: Connection, prefix: str, record: str) -> StudyRecord:
+    """The study whose id begins with `prefix`. Raises InputError, naming the `record`, if there is none or several."""
+    ids: Sequence[str] = list(connection.scalars(begins_with(studies.c.id, prefix)))
+    if not ids:
+        raise InputError(f"no study {prefix!r} in {record}: `ruleforge study FILE.toml` makes one")
+    if len(ids) > 1:
+        raise InputError(
+            f"several studies begin with {prefix!r} ({', '.join(sorted(ids)[:3])}, …): write more of the id"
+        )
+    row: Any = connection.execute(select(studies).where(studies.c.id == ids[0])).one()
+    query = (
+        select(study_jobs.c.configuration, jobs.c.id)
+        .join(jobs, jobs.c.number == study_jobs.c.job)
+        .where(study_jobs.c.study == row.number)
+        .order_by(study_jobs.c.position)
+    )
+    members = tuple((member.configuration, member.id) for member in connection.execute(query))
+    return StudyRecord(row.id, row.spec, row.spec_hash, row.name, row.created, members)

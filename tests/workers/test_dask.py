@@ -1,0 +1,371 @@
+"""Jobs on Dask clusters of real processes: the history of a serial run, whatever happens to workers and scheduler."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from ruleforge.errors import InputError, JobStopped
+from ruleforge.family import InstanceKey, Scores, family
+from ruleforge.language.rule import Rule
+from workers.cluster.compatibility import METADATA, cautions, facts, refusals
+from workers.cluster.connection import scheduler_place
+from workers.evaluators import SerialEvaluator
+from workers.evaluators.choose import make_evaluator
+from workers.evaluators.dask import DaskEvaluator
+from workers.evaluators.threads import ThreadEvaluator
+from workers.evolve import SilentObserver
+
+PROGRAMS = Path(sys.executable).parent
+STOP_SECONDS = 3.0
+
+
+@pytest.fixture(scope="module")
+def spec(jobs):
+    return jobs.spec(instances={"training": 4, "validation": 3})
+
+
+@pytest.fixture(scope="module")
+def expected(jobs, undisturbed, spec):
+    return jobs.essence(undisturbed(spec))
+
+
+class After(SilentObserver):
+    """Acts once, after so many generations."""
+
+    def __init__(self, generations, act):
+        self.left, self.act = generations, act
+
+    def on_generation(self, generation, seconds):
+        self.left -= 1
+        if self.left == 0:
+            self.act()
+
+
+def made(**parameters):
+    return family("made", parameters)
+
+
+def made_rules(n):
+    return [Rule.parse(f"{number}*x", "made") for number in range(n)]
+
+
+def made_keys(n):
+    return [InstanceKey("sampled", "training", 0, index) for index in range(n)]
+
+
+def values(scores: list[Scores]):
+    return [item.fitness.tolist() for item in scores]
+
+
+# Embedded clusters ---------------------------------------------------------------------------------------------------
+
+
+def test_two_processes_give_the_serial_history(jobs, store, spec, expected, embedded):
+    assert embedded.workers == 2
+    assert jobs.essence(jobs.run(store, embedded, spec)) == expected
+
+
+def test_one_process_gives_the_serial_history(jobs, store, spec, expected):
+    evaluator = make_evaluator("local", 1)
+    try:
+        assert evaluator.workers == 1
+        assert jobs.essence(jobs.run(store, evaluator, spec)) == expected
+    finally:
+        evaluator.close()
+
+
+def test_a_worker_that_is_killed_between_generations_changes_nothing(jobs, store, spec, expected, embedded):
+    killed = []
+
+    def kill():
+        pid = next(iter(embedded.connection.client.run(os.getpid).values()))
+        os.kill(pid, signal.SIGKILL)
+        killed.append(pid)
+
+    assert jobs.essence(jobs.run(store, embedded, spec, observer=After(2, kill))) == expected
+    assert killed
+
+
+def test_a_worker_that_is_killed_while_it_scores_changes_nothing(embedded, tmp_path):
+    """Each unit that was lost is computed again, and no score is there twice."""
+    slow = made(seconds=0.1, log=str(tmp_path / "seen"))
+    killed = []
+
+    def kill_once():
+        if not killed and (tmp_path / "seen").exists():
+            killed.append(next(iter(embedded.connection.client.run(os.getpid).values())))
+            os.kill(killed[0], signal.SIGKILL)
+        return False
+
+    found = embedded.score(slow, made_rules(2), made_keys(10), stop=kill_once)
+    assert killed
+    assert values(found) == values(SerialEvaluator().score(made(), made_rules(2), made_keys(10)))
+
+
+def test_units_end_soon_after_a_stop(embedded, tmp_path):
+    """In the middle of units that would take ten seconds each, and with as many again waiting."""
+    seen = tmp_path / "seen"
+    slow = made(seconds=0.2, log=str(seen))
+    stopped_at = []
+
+    def stop():
+        if seen.exists() and not stopped_at:
+            stopped_at.append(time.monotonic())
+        return bool(stopped_at)
+
+    with pytest.raises(JobStopped):
+        embedded.score(slow, made_rules(1), made_keys(200), stop=stop)
+    assert time.monotonic() - stopped_at[0] < STOP_SECONDS
+    before = seen.read_text()
+    embedded.score(made(), made_rules(2), made_keys(8))
+    assert seen.read_text() == before, "nothing of the stopped call went on"
+
+
+def test_several_jobs_share_a_cluster(embedded):
+    """Calls from several threads do not mix, and the stop of one is not that of another."""
+    found = {}
+
+    def score(number):
+        stop = (lambda: True) if number == 0 else (lambda: False)
+        try:
+            found[number] = values(embedded.score(made(seconds=0.01), made_rules(number + 1), made_keys(6), stop=stop))
+        except JobStopped:
+            found[number] = "stopped"
+
+    threads = [threading.Thread(target=score, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found.pop(0) == "stopped"
+    for number, scores in found.items():
+        assert scores == [[index * 1000.0 + rule for rule in range(number + 1)] for index in range(6)]
+
+
+def test_a_family_that_is_not_installed_is_refused(embedded):
+    class Own(type(made())):
+        pass
+
+    with pytest.raises(InputError, match="Own is not the installed family 'made'"):
+        embedded.score(Own(), made_rules(1), made_keys(1))
+
+
+# Somebody's scheduler ------------------------------------------------------------------------------------------------
+
+
+class Cluster:
+    """A scheduler in a process of its own, and workers that join it by its scheduler file."""
+
+    def __init__(self, folder: Path, path: Path):
+        self.folder, self.file = folder, folder / "scheduler.json"
+        self.environment = {**os.environ, "PYTHONPATH": str(path)}
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = str(probe.getsockname()[1])
+        self.address = f"tcp://127.0.0.1:{self.port}"
+        self.running: list[subprocess.Popen] = []
+        self.scheduler = self.start_scheduler()
+
+    def start(self, program: str, *arguments: str) -> subprocess.Popen:
+        with (self.folder / "log").open("a") as log:
+            process = subprocess.Popen(
+                [PROGRAMS / program, *arguments],
+                env=self.environment,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.running.append(process)
+        return process
+
+    def start_scheduler(self) -> subprocess.Popen:
+        options = ("--host", "127.0.0.1", "--port", self.port, "--no-dashboard")
+        return self.start("dask", "scheduler", *options, "--scheduler-file", str(self.file))
+
+    def start_worker(self) -> subprocess.Popen:
+        return self.start("ruleforge", "worker", "--scheduler-file", str(self.file), "--workers", "1")
+
+    def start_foreign_worker(self, *options: str) -> subprocess.Popen:
+        return self.start("dask", "worker", self.address, "--nthreads", "1", "--no-dashboard", *options)
+
+    def kill(self, process: subprocess.Popen, number: int = signal.SIGKILL) -> None:
+        """End a process and all that it started."""
+        if process.poll() is None:
+            os.killpg(process.pid, number)
+            process.wait()
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def close(self) -> None:
+        for process in self.running:
+            self.kill(process)
+
+
+@pytest.fixture
+def cluster(tmp_path, installed):
+    made = Cluster(tmp_path, installed)
+    yield made
+    made.close()
+
+
+def wait_for(condition, seconds=60.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "nothing happened"
+        time.sleep(0.05)
+
+
+def test_workers_and_scheduler_come_and_go(jobs, store, spec, expected, cluster):
+    """A job begins without any worker; one joins, a second joins, the first is killed, then the scheduler is."""
+    said = []
+    evaluator = make_evaluator(str(cluster.file), warn=said.append)
+    try:
+        present = evaluator.connection.client.nthreads
+        assert present() == {}
+        first = cluster.start_worker()  # takes seconds to join, and units are waiting for it
+        scores = evaluator.score(made(), made_rules(3), made_keys(5))
+        assert values(scores) == values(SerialEvaluator().score(made(), made_rules(3), made_keys(5)))
+        cluster.start_worker()
+
+        def swap():
+            wait_for(lambda: len(present()) == 2)
+            cluster.kill(first)
+
+        def restart():
+            cluster.kill(cluster.scheduler)
+            cluster.scheduler = cluster.start_scheduler()
+
+        class Both(After):
+            def on_generation(self, generation, seconds):
+                super().on_generation(generation, seconds)
+                if generation.number == 2:
+                    restart()
+
+        assert jobs.essence(jobs.run(store, evaluator, spec, observer=Both(1, swap))) == expected
+        assert any("was lost" in sentence for sentence in said)
+        assert any("is back" in sentence for sentence in said)
+    finally:
+        evaluator.close()
+
+
+def test_other_versions_are_refused_on_both_sides(cluster, tmp_path):
+    """The worker names both versions and ends; so does who finds such a worker in the cluster, or sees it join."""
+    said = []
+    evaluator = make_evaluator(cluster.address, warn=said.append)
+    try:
+        assert evaluator.connection.client.get_metadata(METADATA) == dict(facts())
+        cluster.start_foreign_worker("--preload", str(Path(__file__).parent / "helpers/other_versions.py"))
+        wait_for(evaluator.connection.client.nthreads)
+        # It is there, and a new client refuses the cluster.
+        with pytest.raises(InputError, match=rf"numba is {facts()['numba']} here and 0\.0\.1 there"):
+            make_evaluator(cluster.address)
+        # The one that was there before leaves it out, and waits for another.
+        joining = cluster.start_worker()
+        scores = evaluator.score(made(), made_rules(3), made_keys(5))
+        assert values(scores) == values(SerialEvaluator().score(made(), made_rules(3), made_keys(5)))
+        assert any("numba is" in sentence and "0.0.1 there" in sentence for sentence in said)
+        cluster.kill(joining, signal.SIGTERM)
+        # The cluster's versions are others now: our own workers do not join.
+        evaluator.connection.client.set_metadata(METADATA, {**facts(), "numpy": "1.0"})
+        refused = subprocess.run(
+            [PROGRAMS / "ruleforge", "worker", cluster.address, "--workers", "1"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert refused.returncode == 2
+        assert f"numpy is {facts()['numpy']} here and 1.0 there" in refused.stderr
+        assert "Traceback" not in refused.stderr
+        plain = cluster.start_foreign_worker("--preload", "workers.cluster.preload", "--no-nanny")
+        wait_for(lambda: plain.poll() is not None)
+        assert f"numpy is {facts()['numpy']} here and 1.0 there" in cluster.log()
+    finally:
+        evaluator.close()
+
+
+# Choosing and comparing ----------------------------------------------------------------------------------------------
+
+
+def test_threads_unless_a_scheduler_is_named():
+    evaluator = make_evaluator(None, 2)
+    assert isinstance(evaluator, ThreadEvaluator)
+    assert not isinstance(evaluator, DaskEvaluator)
+    evaluator.close()
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "workers", "sentence"),
+    [
+        (None, 0, "workers: expected 1 to 1024"),
+        ("local", 0, "workers: expected 1 to 1024"),
+        ("local", True, "workers: expected 1 to 1024"),
+        ("tcp://127.0.0.1:1", 2, "as many workers as have joined it, and 2 came: leave the number out"),
+        ("elsewhere", None, "expected 'local', an address like tcp://host:8786, or a scheduler file"),
+        ("http://127.0.0.1:1", None, "no Dask scheduler answers at http://127.0.0.1:1"),
+    ],
+)
+def test_what_is_no_place_to_score_is_refused(scheduler, workers, sentence):
+    with pytest.raises(InputError, match=sentence):
+        make_evaluator(scheduler, workers)
+
+
+def test_a_scheduler_that_does_not_answer(monkeypatch, tmp_path):
+    monkeypatch.setattr("workers.cluster.connection.CONNECT_SECONDS", 0.5)
+    for scheduler in ("tcp://127.0.0.1:1", str(tmp_path / "scheduler.json")):
+        with pytest.raises(InputError, match=f"no Dask scheduler answers at {scheduler}.*start one"):
+            make_evaluator(scheduler)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("tcp://host:8786", {"address": "tcp://host:8786"}),
+        ("tls://host:8786", {"address": "tls://host:8786"}),
+        ("host:8786", {"address": "tcp://host:8786"}),
+        ("scheduler.json", {"scheduler_file": "scheduler.json"}),
+        ("/scratch/me/scheduler", {"scheduler_file": "/scratch/me/scheduler"}),
+    ],
+)
+def test_places_of_a_scheduler(text, place):
+    assert scheduler_place(text) == place
+
+
+def test_versions_are_refused_and_processors_are_warned_about():
+    ours = facts()
+    assert refusals(ours, ours) == []
+    assert cautions(ours, ours) == []
+    for name in ("ruleforge", "kernel", "numba", "numpy", "python", "distributed"):
+        assert refusals(ours, {**ours, name: "0.0"}) == [f"{name} is {ours[name]} here and 0.0 there"]
+    assert refusals(ours, {})[0].endswith("missing there")
+    other = {**ours, "cpu": "Abacus 1", "cpu features": "+wood,-avx512f"}
+    mine = {**ours, "cpu": "Abacus 2", "cpu features": "+wood,+avx512f"}
+    assert refusals(mine, other) == []
+    assert cautions(mine, other) == [
+        "the processor is 'Abacus 2' here and 'Abacus 1' there",
+        "the processors differ in avx512f",
+    ]
+
+
+def test_another_processor_in_the_cluster_is_warned_about_once(embedded, monkeypatch):
+    said = []
+    connection = embedded.connection
+    answers = {"tcp://a": {**facts(), "cpu": "Abacus 1"}, "tcp://b": {**facts(), "cpu": "Abacus 1"}}
+    monkeypatch.setattr(connection, "client", SimpleNamespace(run=lambda *_, **__: answers))
+    monkeypatch.setattr(connection, "_warn", said.append)
+    connection._compare(list(answers), strict=True)
+    (sentence,) = said
+    assert "the same seed may not give the same last bits on tcp://a" in sentence

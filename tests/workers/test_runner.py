@@ -1,0 +1,201 @@
+"""The runner: what is queued is run, fairly, by one process, and goes on after anything."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections import Counter
+
+import pytest
+
+from ruleforge.errors import InputError
+from ruleforge.store import open_store
+from workers import lease, runner
+from workers.evaluators import SerialEvaluator, ThreadEvaluator
+from workers.evolve import submit
+from workers.runner import Runner
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(lease, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(runner, "LOOK_SECONDS", 0.05)
+
+
+@pytest.fixture
+def two_threads():
+    evaluator = ThreadEvaluator(2)
+    yield evaluator
+    evaluator.close()
+
+
+def silent(_):
+    pass
+
+
+def states(store, job):
+    return [event["payload"]["state"] for event in store.events(job) if event["kind"] == "state"]
+
+
+def until(condition):
+    while not condition():
+        threading.Event().wait(0.01)
+
+
+def test_eight_jobs_at_once_all_finish_with_equal_shares(record_url, jobs, undisturbed, two_threads):
+    # Scoring is what is shared, so it must be what takes the time.
+    size = {"parameters": {"n_trials": 100}, "search": {"population": 16, "offspring": 16}}
+    specs = [jobs.spec(seed=seed, budget={"generations": 20}, **size) for seed in range(8)]
+    expected = undisturbed(specs[7])  # whoever came first would also load the kernels
+    with open_store(record_url) as store:
+        ids = [submit(store, spec) for spec in specs]
+        assert Runner(store, two_threads, 8, silent).run(until_idle=True) == {"succeeded": 8}
+        committed = [(e["time"], e["id"], id) for id in ids for e in store.events(id) if e["kind"] == "generation"]
+        # Since all have begun, until the first has ended.
+        so_far, together = Counter(), Counter()
+        for _, _, id in sorted(committed):
+            so_far[id] += 1
+            together[id] += len(so_far) == 8
+            if so_far[id] == 20:
+                break
+        mean = sum(together.values()) / 8
+        assert all(abs(together[id] / mean - 1) <= 0.3 for id in ids), together
+        assert jobs.essence(store.job(ids[7]).result) == jobs.essence(expected)
+
+
+def test_at_most_so_many_jobs_at_once_and_the_higher_priority_beside_them(store, jobs):
+    begun = threading.Event()
+    going_on = threading.Event()
+    active = []
+
+    class Waiting(SerialEvaluator):
+        def score(self, *arguments, **options):
+            active.append(len(shared._active))
+            begun.set()
+            until(going_on.is_set)
+            return super().score(*arguments, **options)
+
+    evaluator = Waiting()
+    ordinary = [submit(store, jobs.spec(seed=seed)) for seed in range(3)]
+    shared = Runner(store, evaluator, 1, silent)
+    thread = threading.Thread(target=shared.run, kwargs={"until_idle": True})
+    thread.start()
+    begun.wait()
+    urgent = submit(store, jobs.spec(seed=9), priority=1)
+    until(lambda: urgent in shared._active)
+    assert store.job(urgent).state in ("queued", "running")
+    assert set(shared._active) == {ordinary[0], urgent}
+    going_on.set()
+    thread.join()
+    assert [store.job(id).state for id in [*ordinary, urgent]] == ["succeeded"] * 4
+    ended = next(e["time"] for e in store.events(urgent) if e["payload"].get("state") == "succeeded")
+    begun = next(e["time"] for e in store.events(ordinary[1]) if e["payload"].get("state") == "running")
+    assert ended < begun, "nothing else is begun before the urgent one has ended"
+    assert max(active) <= 2
+
+
+def test_stopping_puts_the_jobs_back(record_url, jobs, undisturbed, two_threads):
+    specs = [jobs.spec(seed=seed, budget={"generations": 30}) for seed in range(2)]
+    with open_store(record_url) as store:
+        ids = [submit(store, spec) for spec in specs]
+        ended = Runner(store, two_threads, 2, silent).run(lambda: all(store.job(id).generation >= 2 for id in ids))
+        assert ended == {"queued": 2}
+        for id in ids:
+            assert states(store, id) == ["queued", "running", "queued"]
+            assert store.events(id)[-1]["payload"]["reason"] == "stopped on request"
+        assert len(store.waiting()) == 2
+        assert Runner(store, two_threads, 2, silent).run(until_idle=True) == {"succeeded": 2}
+        for id, spec in zip(ids, specs, strict=True):
+            assert jobs.essence(store.job(id).result) == jobs.essence(undisturbed(spec))
+
+
+def test_pause_cancel_and_resume_reach_a_job_of_the_runner(record_url, jobs, undisturbed, two_threads):
+    with open_store(record_url) as store, open_store(record_url) as outside:
+        kept, gone = (submit(store, jobs.spec(budget={"generations": 40})) for _ in range(2))
+        stop = threading.Event()
+        thread = threading.Thread(target=Runner(store, two_threads, 2, silent).run, args=(stop.is_set,))
+        thread.start()
+        until(lambda: all(outside.job(id).generation >= 2 for id in (kept, gone)))
+        outside.set_state(kept, "paused", "requested")
+        outside.set_state(gone, "cancelled", "requested")
+        until(lambda: "heartbeat" not in str(threading.enumerate()))  # both were let go of
+        at = outside.job(kept).generation
+        assert at < 40
+        assert (outside.job(kept).state, outside.job(gone).state) == ("paused", "cancelled")
+        outside.set_state(kept, "queued", "resumed")
+        until(lambda: outside.job(kept).state == "succeeded")
+        stop.set()
+        thread.join()
+        expected = undisturbed(jobs.spec(budget={"generations": 40}))
+        assert jobs.essence(outside.job(kept).result) == jobs.essence(expected)
+        assert states(outside, gone) == ["queued", "running", "cancelled"]
+
+
+def test_paused_jobs_are_left_alone(store, jobs):
+    id = submit(store, jobs.spec())
+    store.set_state(id, "paused", "requested")
+    assert Runner(store, SerialEvaluator(), 2, silent).run(until_idle=True) == {}
+    assert store.job(id).state == "paused"
+
+
+def test_a_job_that_fails_is_recorded_and_the_others_go_on(store, jobs):
+    said = []
+    bad = submit(store, jobs.spec())
+    good = submit(store, jobs.spec(seed=4))
+
+    class Faulty(SerialEvaluator):
+        def score(self, family, rules, keys, *arguments, **options):
+            if keys[0].seed == 3:
+                raise RuntimeError("the machine is on fire")
+            return super().score(family, rules, keys, *arguments, **options)
+
+    assert Runner(store, Faulty(), 2, said.append).run(until_idle=True) == {"failed": 1, "succeeded": 1}
+    assert store.job(bad).state == "failed"
+    assert store.job(good).state == "succeeded"
+    assert f"Job {bad} failed, RuntimeError: the machine is on fire" in said
+
+
+_RUNNER = """
+import sys
+from ruleforge.store import open_store
+from workers.evaluators import SerialEvaluator
+from workers.runner import Runner
+sys.stdin.readline()
+with open_store(sys.argv[1]) as store:
+    Runner(store, SerialEvaluator(), 2, lambda said: print(said, flush=True)).run(until_idle=True)
+"""
+
+
+def test_two_runners_never_run_one_job_twice(postgresql_record, jobs, undisturbed):
+    with open_store(postgresql_record) as store:
+        specs = [jobs.spec(seed=seed) for seed in range(8)]
+        ids = [submit(store, spec) for spec in specs]
+        runners = [
+            subprocess.Popen(
+                [sys.executable, "-c", _RUNNER, postgresql_record],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(2)
+        ]
+        for process in runners:
+            process.stdin.write("\n")
+            process.stdin.flush()
+        outputs = [process.communicate(timeout=120)[0] for process in runners]
+        assert [process.returncode for process in runners] == [0, 0]
+        for id, spec in zip(ids, specs, strict=True):
+            assert sum(output.count(f"Job {id} begins") for output in outputs) == 1
+            assert states(store, id) == ["queued", "running", "succeeded"]
+            assert jobs.essence(store.job(id).result) == jobs.essence(undisturbed(spec))
+            assert [item["number"] for item in store.generations(id)] == list(range(5))
+        holders = {
+            event["payload"]["process"] for id in ids for event in store.events(id) if "process" in event["payload"]
+        }
+        assert len(holders) == 2, "both took part"
+
+
+def test_a_number_of_jobs_that_is_none_is_refused(store):
+    with pytest.raises(InputError, match="jobs: expected 1 to 1000 jobs at once, and 0 came"):
+        Runner(store, SerialEvaluator(), 0)

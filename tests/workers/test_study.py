@@ -1,0 +1,145 @@
+"""Studies: seeds × configurations, resumable, and what they say together."""
+
+from __future__ import annotations
+
+import pytest
+
+from ruleforge.errors import InputError, JobStopped, SpecificationError
+from workers.evaluators import SerialEvaluator
+from workers.evolve import run_job, submit
+from workers.study import censored_quartiles, run_study, study, study_result, submit_study, wilson
+
+SMALL = {
+    **{"task": "reward", "seed": 3, "replicates": 2, "name": "sizes", "parameters": {"n_trials": 20}},
+    **{"instances": {"training": 2, "validation": 3}, "search": {"population": 8, "offspring": 8}},
+    "budget": {"generations": 3, "target": -1000.0},
+    "configurations": [
+        {"label": "small", "search": {"population": 4}},
+        {"label": "hopeless", "budget": {"target": 1e6}, "seed": 7, "replicates": 1},
+    ],
+}
+
+
+def test_a_study_is_its_configurations_over_the_common_keys():
+    asked = study(SMALL)
+    (small, first), (hopeless, second) = asked.configurations
+    assert (small, first.search.population, first.search.offspring, first.seed) == ("small", 4, 8, 3)
+    assert (hopeless, second.search.population, second.seed, second.replicates) == ("hopeless", 8, 7, 1)
+    assert (second.budget.generations, second.budget.target) == (3, 1e6)
+    assert study({**SMALL, "name": "other"}).hash == asked.hash
+    assert study({**SMALL, "seed": 4}).hash != asked.hash
+    ((label, only),) = study({"task": "reward", "replicates": 5}).configurations
+    assert (label, only.replicates) == ("reward", 5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer", "sentence"),
+    [
+        ({"configurations": []}, "/configurations", "expected a list of 1 to"),
+        ({"configurations": ["x"]}, "/configurations/0", "expected a table"),
+        ({"configurations": [{"seed": 1}]}, "/configurations/0/label", "expected a text"),
+        ({"configurations": [{"label": "a"}, {"label": "a"}]}, "/configurations/1/label", "that no other has"),
+        ({"configurations": [{"label": "a", "seed": -1}]}, "/configurations/0/seed", "0"),
+        ({"configurations": [{"label": "a", "sed": 1}]}, "/configurations/0/sed", "sed"),
+    ],
+)
+def test_faults_are_located(changes, pointer, sentence):
+    with pytest.raises(SpecificationError, match=sentence) as refused:
+        study({**SMALL, **changes})
+    assert refused.value.pointer == pointer
+
+
+def test_a_study_runs_to_its_end_and_its_jobs_are_those_of_single_runs(store, jobs, undisturbed):
+    id = submit_study(store, study(SMALL))
+    result = run_study(store, id, SerialEvaluator())
+    assert result["state"] == "succeeded"
+    assert [(job["configuration"], job["seed"]) for job in result["jobs"]] == [
+        *(("small", 3), ("hopeless", 7), ("small", 4))
+    ]
+    alone = undisturbed(jobs.spec(search={"population": 4, "offspring": 8}, budget=SMALL["budget"]))
+    assert result["jobs"][0]["history"] == alone["history"]
+    assert result["jobs"][0]["champion"] == alone["champion"]
+    small, hopeless = result["rows"]
+    assert (small["n"], small["succeeded"], small["reached"], small["success_rate"]) == (2, 2, 2, 1.0)
+    assert small["evaluations_to_target"]["censored_at"] is None
+    first = min(job["evaluations_to_target"] for job in result["jobs"] if job["configuration"] == "small")
+    assert small["evaluations_to_target"]["median"] == first
+    assert (hopeless["reached"], hopeless["success_rate"]) == (0, 0.0)
+    assert hopeless["evaluations_to_target"] == {
+        **{"lower_quartile": None, "median": None, "upper_quartile": None},
+        "censored_at": result["jobs"][1]["evaluations"],
+    }
+    assert small["validation_fitness"]["n"] == 2
+
+
+def test_a_stopped_study_goes_on_where_it_stood(store):
+    id = submit_study(store, study(SMALL))
+    looks = iter([False] * 9)
+    with pytest.raises(JobStopped, match="the same command goes on"):
+        run_study(store, id, SerialEvaluator(), stop=lambda: next(looks, True))
+    part = study_result(store, id)
+    assert part["state"] in ("queued", "paused")
+    assert submit_study(store, study(SMALL)) == id
+    whole = run_study(store, id, SerialEvaluator())
+    assert whole["state"] == "succeeded"
+    assert len(store.jobs()) == 3
+    assert run_study(store, id, SerialEvaluator()) == whole
+
+
+def test_a_job_that_fails_does_not_hold_up_the_others(store):
+    class Faulty(SerialEvaluator):
+        def score(self, family, rules, keys, *arguments, **options):
+            if keys[0].seed == 7:
+                raise RuntimeError("no")
+            return super().score(family, rules, keys, *arguments, **options)
+
+    result = run_study(store, submit_study(store, study(SMALL)), Faulty())
+    assert [job["state"] for job in result["jobs"]] == ["succeeded", "failed", "succeeded"]
+    assert result["state"] == "failed"
+    assert (result["rows"][1]["n"], result["rows"][1]["succeeded"]) == (1, 0)
+    assert result["rows"][1]["success_rate"] is None
+
+
+def test_what_is_paused_elsewhere_stays_paused(store):
+    id = submit_study(store, study(SMALL))
+    chosen = store.study(id).jobs[1][1]
+
+    class Pausing(SerialEvaluator):
+        def score(self, family, rules, keys, *arguments, **options):
+            if keys[0].seed == 7 and store.job(chosen).state == "running":
+                store.set_state(chosen, "paused", "requested")
+            return super().score(family, rules, keys, *arguments, **options)
+
+    result = run_study(store, id, Pausing())
+    assert (result["state"], store.job(chosen).state) == ("paused", "paused")
+
+
+def test_a_single_job_has_no_replicates(store, jobs):
+    with pytest.raises(InputError, match=r"run `ruleforge study FILE\.toml`"):
+        submit(store, jobs.spec(replicates=2))
+    assert store.jobs() == []
+    assert run_job(store, submit(store, jobs.spec(replicates=1)), SerialEvaluator())["state"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("successes", "n", "low", "high"),
+    # Newcombe, Statistics in Medicine 17:857 (1998), table I, method 3.
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_the_interval_of_a_rate_is_wilsons(successes, n, low, high):
+    assert wilson(successes, n) == pytest.approx([low, high], abs=5e-5)
+    mirrored = wilson(n - successes, n)
+    assert mirrored == pytest.approx([1 - high, 1 - low], abs=5e-5)
+
+
+def test_quartiles_lie_beyond_the_budget_where_too_few_reached():
+    assert censored_quartiles([5, 1, 3, 2], []) == {
+        **{"lower_quartile": 1, "median": 2, "upper_quartile": 3},
+        "censored_at": None,
+    }
+    assert censored_quartiles([40, None, None, 10], [100, 101]) == {
+        **{"lower_quartile": 10, "median": 40, "upper_quartile": None},
+        "censored_at": 101,
+    }
+    assert censored_quartiles([None, None, 7], [50])["median"] is None
+    assert censored_quartiles([], [])["median"] is None

@@ -1,0 +1,83 @@
+"""How scoring is cut for a cluster: units long enough to be worth sending and many enough to keep all workers busy.
+
+Measured cost decides the cut and nothing else: a rule's score does not depend on what is scored beside it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+# The longest unit, where the family's batches allow it: so long may a lost one have to be computed again.
+LONGEST_SECONDS = 5.0
+# What one unit costs beside its own work: pickling, scheduling, fetching, in the processes that share a machine.
+SECONDS_PER_UNIT = 0.012
+# By how much of its length the last unit may be later than expected, because rules and workers are not equal.
+VARIATION = 0.1
+UNITS_PER_WORKER = 2
+
+Unit = tuple[slice, slice]
+
+
+class Costs:
+    """Measured seconds of one rule on one instance, by the digest of family and parameters."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+
+    def note(self, digest: str, pairs: int, seconds: float) -> None:
+        """Take in one unit: the newest counts as much as all before, because rules change as a search goes on."""
+        per_pair = seconds / pairs
+        self._seconds[digest] = (self._seconds.get(digest, per_pair) + per_pair) / 2
+
+    def of(self, digest: str) -> float | None:
+        """Seconds per rule and instance; None before the first measurement."""
+        return self._seconds.get(digest)
+
+
+def cut(
+    n_rules: int,
+    n_keys: int,
+    rules_per_batch: int,
+    instances_per_batch: int,
+    workers: int,
+    seconds_per_pair: float | None,
+) -> list[Unit]:
+    """(rules, keys) slices of whole batches that cover everything once.
+
+    Of all ways to cut both into equal parts, the one that should end first; before any measurement, the one that gives
+    every worker two units, if there are so many batches.
+    """
+    rule_batches, key_batches = math.ceil(n_rules / rules_per_batch), math.ceil(n_keys / instances_per_batch)
+    batch_seconds = 1.0
+    if seconds_per_pair is not None:
+        batch_seconds = seconds_per_pair * n_rules * n_keys / (rule_batches * key_batches)
+
+    def expected(parts: tuple[int, int]) -> tuple[bool, float]:
+        rule_parts, key_parts = parts
+        units = rule_parts * key_parts
+        length = math.ceil(rule_batches / rule_parts) * math.ceil(key_batches / key_parts) * batch_seconds
+        if seconds_per_pair is None:
+            return units < min(UNITS_PER_WORKER * workers, rule_batches * key_batches), units
+        seconds = (math.ceil(units / workers) + VARIATION) * length + units * SECONDS_PER_UNIT
+        return length > max(LONGEST_SECONDS, batch_seconds), seconds
+
+    ways = itertools.product(_divisions(rule_batches), _divisions(key_batches))
+    rule_parts, key_parts = min(ways, key=expected)
+    return [
+        (rules, keys)
+        for keys in _parts(n_keys, instances_per_batch, key_parts)
+        for rules in _parts(n_rules, rules_per_batch, rule_parts)
+    ]
+
+
+def _divisions(batches: int) -> list[int]:
+    """Numbers of parts that so many batches may be cut into, without those that make no part shorter."""
+    return sorted({math.ceil(batches / length) for length in range(1, batches + 1)})
+
+
+def _parts(n: int, batch: int, parts: int) -> list[slice]:
+    """0 … n in so many slices of whole batches, as equal as they can be; the last batch may be a broken one."""
+    batches = math.ceil(n / batch)
+    ends = [min(n, (batches * part // parts) * batch) for part in range(parts + 1)]
+    return [slice(start, end) for start, end in itertools.pairwise(ends)]

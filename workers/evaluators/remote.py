@@ -1,0 +1,213 @@
+"""What runs on a worker of a cluster: plain data in, plain data out.
+
+A worker rebuilds the family by its installed name, and the rules from their tokens as strictly as from any text from
+outside. It keeps families and instances, and knows which calls were stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import threading
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
+
+import numpy as np
+from distributed import get_worker
+from numpy.typing import NDArray
+
+from ruleforge.errors import InputError
+from ruleforge.family import InstanceKey, Outcome, Scores, TaskFamily, checked_split, family, family_class
+from ruleforge.kernel.compiler import kernel_version
+from ruleforge.language.rule import Rule
+from workers.cluster.compatibility import REFUSED, facts, refusals
+from workers.evaluators.threads import joined
+from workers.evaluators.units import score_unit
+
+# Calls that were stopped and whose units may still be on their way to a worker.
+MAX_STOPPED_CALLS = 1000
+# How long a worker waits for its units to end before it says that they were told to.
+END_SECONDS = 2.5
+END_POLL_SECONDS = 0.01
+
+# So long may a piece of a unit take before the next look for a stop; pieces grow from the smallest that wastes no lane.
+PIECE_SECONDS = 0.3
+
+PlainKey = tuple[str, str, int, int]
+PlainScores = tuple[NDArray[np.float64], tuple[str, ...], dict[str, NDArray[np.float64]]]
+
+
+class FamilyDescription(TypedDict):
+    """A bound family as plain data, with what must be the same on both sides."""
+
+    name: str
+    parameters: str  # JSON
+    digest: str
+    kernel: str
+    facts: dict[str, str]
+
+
+class PlainUnit(TypedDict):
+    """Rules, as tokens per slot, to be scored on the instances of some keys, as one part of a call."""
+
+    call: str
+    family: FamilyDescription
+    rules: Sequence[Sequence[Sequence[str | float]]]
+    keys: Sequence[PlainKey]
+    give_up_below: float | None
+
+
+class UnitResult(TypedDict):
+    """What a worker gives back: scores per key, or why it does not fit, or nothing if the call was stopped."""
+
+    scores: list[PlainScores] | None
+    refused: str
+    worker: str
+    seconds: float
+    first: bool
+
+
+def described(bound: TaskFamily) -> FamilyDescription:
+    """A family for the way to a worker. Raises InputError for one that no worker could find by its name."""
+    if family_class(bound.name) is not type(bound):
+        raise InputError(
+            f"{type(bound).__qualname__} is not the installed family {bound.name!r}: workers of a cluster find "
+            "a family by its entry point alone, so install it there and here"
+        )
+    return {
+        "name": bound.name,
+        "parameters": json.dumps(bound.parameters.model_dump(mode="json"), sort_keys=True),
+        "digest": bound.parameters_digest,
+        "kernel": kernel_version(type(bound).__module__),
+        "facts": {name: facts()[name] for name in REFUSED},
+    }
+
+
+class _Calls:
+    """Which calls were stopped, and how many units of each are running in this process."""
+
+    def __init__(self) -> None:
+        self._stopped: OrderedDict[str, None] = OrderedDict()
+        self._running: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def begin(self, call: str) -> None:
+        with self._lock:
+            self._running[call] += 1
+
+    def end(self, call: str) -> None:
+        with self._lock:
+            self._running[call] -= 1
+            if not self._running[call]:
+                del self._running[call]
+
+    def stop(self, call: str) -> None:
+        with self._lock:
+            self._stopped[call] = None
+            while len(self._stopped) > MAX_STOPPED_CALLS:
+                self._stopped.popitem(last=False)
+
+    def stopped(self, call: str) -> bool:
+        return call in self._stopped
+
+    def running(self, call: str) -> bool:
+        return call in self._running
+
+
+_calls = _Calls()
+
+
+async def end_call(call: str) -> None:
+    """Let the units of a call end between two instances, now and when they arrive later; waits until they have."""
+    _calls.stop(call)
+    deadline = time.monotonic() + END_SECONDS
+    while _calls.running(call) and time.monotonic() < deadline:
+        await asyncio.sleep(END_POLL_SECONDS)
+
+
+@functools.lru_cache(maxsize=64)
+def _rebuilt(name: str, parameters: str) -> tuple[TaskFamily, str]:
+    bound = family(name, json.loads(parameters))
+    return bound, kernel_version(type(bound).__module__)
+
+
+def _mismatch(description: FamilyDescription, bound: TaskFamily, kernel: str) -> list[str]:
+    found = refusals(description["facts"], facts())
+    if kernel != description["kernel"]:
+        found.append(f"the kernels of {bound.name} are {description['kernel']} here and {kernel} there")
+    if bound.parameters_digest != description["digest"]:
+        found.append(f"the version or the parameters of {bound.name} differ")
+    return found
+
+
+# Families that this process has already scored with: the first unit loads kernels, which says nothing of its cost.
+_used: set[str] = set()
+
+
+def score_plain(unit: PlainUnit) -> UnitResult:
+    """Score a unit. Between instances it looks whether the call was stopped. Raises what the family raises."""
+    call, description = unit["call"], unit["family"]
+    _calls.begin(call)
+    worker = get_worker().address
+    try:
+        bound, kernel = _rebuilt(description["name"], description["parameters"])
+        if found := _mismatch(description, bound, kernel):
+            return {"scores": None, "refused": "; ".join(found), "worker": worker, "seconds": 0.0, "first": True}
+        rules = [Rule.from_tokens(tokens, type(bound)) for tokens in unit["rules"]]
+        instances = [
+            InstanceKey(source, checked_split(split), seed, index) for source, split, seed, index in unit["keys"]
+        ]
+        first = bound.name not in _used
+        _used.add(bound.name)
+        begin = time.perf_counter()
+        scores = _in_pieces(call, bound, rules, instances, unit["give_up_below"])
+        seconds = time.perf_counter() - begin
+        plain = None if scores is None else [_plain(item) for item in scores]
+        return {"scores": plain, "refused": "", "worker": worker, "seconds": seconds, "first": first}
+    except InputError as error:
+        # Its subclasses take more than a message and would not survive the way back.
+        raise InputError(str(error), pointer=error.pointer) from None
+    finally:
+        _calls.end(call)
+
+
+def _in_pieces(
+    call: str,
+    bound: TaskFamily,
+    rules: Sequence[Rule],
+    keys: Sequence[InstanceKey],
+    give_up_below: float | None,
+) -> list[Scores] | None:
+    """Scores per key, in pieces that are short enough to stop soon; None once the call was stopped."""
+    scores: list[Scores] = []
+    size = bound.rules_per_batch
+    for first_key in range(0, len(keys), bound.instances_per_batch):
+        some = keys[first_key : first_key + bound.instances_per_batch]
+        parts: list[list[Scores]] = [[] for _ in some]
+        first_rule = 0
+        while first_rule < len(rules):
+            if _calls.stopped(call):
+                return None
+            begin = time.perf_counter()
+            batch = rules[first_rule : first_rule + size]
+            for place, part in zip(parts, score_unit(bound, batch, some, give_up_below), strict=True):
+                place.append(part)
+            first_rule += len(batch)
+            if time.perf_counter() - begin < PIECE_SECONDS / 2:
+                size *= 2
+        scores.extend(joined(place) for place in parts)
+    return scores
+
+
+def _plain(scores: Scores) -> PlainScores:
+    return scores.fitness, tuple(outcome.value for outcome in scores.outcome), dict(scores.metrics)
+
+
+def from_plain(plain: PlainScores) -> Scores:
+    """Scores as they came back from a worker."""
+    fitness, outcomes, metrics = plain
+    found: Mapping[str, NDArray[np.float64]] = metrics
+    return Scores(fitness, tuple(Outcome(outcome) for outcome in outcomes), found)

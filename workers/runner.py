@@ -1,0 +1,135 @@
+"""The runner: takes jobs that nobody runs, several at once, and runs them on one shared evaluator."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from ruleforge.errors import InputError, RuleforgeError, StoreError
+from ruleforge.spec import JobSpec
+from ruleforge.store import JobHeldError, JobRecord, Store, Waiting
+from workers.evaluators.interface import Evaluator, never
+from workers.evolve import SilentObserver, run_job
+from workers.turns import SharedEvaluator, Turns, jobs_at_once
+
+# Between two looks for work, in seconds.
+LOOK_SECONDS = 0.5
+DEFAULT_JOBS = 8
+MAX_JOBS = 1000
+# What a runner takes: paused jobs wait for somebody who wants them to go on.
+TAKEN = ("queued", "running")
+
+
+class Runner:
+    """Runs jobs of a record, at most `n_jobs` at once, until it is told to stop.
+
+    A job of a higher priority than those that run is begun beside them, and has all turns that it can use. Every job
+    has a thread, which breeds and records; scoring goes to the shared evaluator by turns of equal time.
+    say: told what happens, in sentences.
+    """
+
+    def __init__(
+        self, store: Store, evaluator: Evaluator, n_jobs: int = DEFAULT_JOBS, say: Callable[[str], None] = print
+    ) -> None:
+        if not 1 <= n_jobs <= MAX_JOBS:
+            raise InputError(f"jobs: expected 1 to {MAX_JOBS} jobs at once, and {n_jobs} came")
+        self._store, self._evaluator, self._n_jobs, self._say = store, evaluator, n_jobs, say
+        self.turns = Turns(lambda: jobs_at_once(evaluator.workers))
+        self._active: dict[str, tuple[Waiting, threading.Thread]] = {}
+        self._stopping = threading.Event()
+        self._ended: Counter[str] = Counter()
+        self._counting = threading.Lock()
+        self._fault = ""
+
+    def run(self, stop: Callable[[], bool] = never, *, until_idle: bool = False) -> dict[str, int]:
+        """Take and run jobs until `stop`, or with `until_idle` until none is left; how many ended in each state.
+
+        On `stop`, the generations in flight are dropped and the jobs go back into the queue.
+        """
+        try:
+            while not stop():
+                self._active = {id: held for id, held in self._active.items() if held[1].is_alive()}
+                idle = not self._look() and not self._active
+                if until_idle and idle:
+                    break
+                time.sleep(LOOK_SECONDS)
+        finally:
+            self._stopping.set()
+        for _, thread in self._active.values():
+            thread.join()
+        return dict(self._ended)
+
+    def _look(self) -> bool:
+        """Begin what waits and has a place; whether anything waits."""
+        try:
+            waiting = [item for item in self._store.waiting() if item.id not in self._active]
+        except StoreError as error:  # the record may come back: what runs goes on until it has to write
+            if str(error) != self._fault:
+                self._say(str(error))
+            self._fault = str(error)
+            return True
+        self._fault = ""
+        for item in waiting:
+            before = sum(active.priority >= item.priority for active, _ in self._active.values())
+            if before < self._n_jobs:
+                # Daemons: a second signal ends the process at once, and the record is whole at any moment.
+                thread = threading.Thread(target=self._run, args=(item,), name=f"job-{item.id}", daemon=True)
+                self._active[item.id] = item, thread
+                thread.start()
+        return bool(waiting)
+
+    def _run(self, item: Waiting) -> None:
+        self.turns.join(item.id, item.priority)
+        try:
+            result = run_job(
+                self._store,
+                item.id,
+                SharedEvaluator(self._evaluator, self.turns, item.id),
+                observer=_Saying(self._say),
+                stop=self._stopping.is_set,
+                when_stopped="queued",
+                allowed=TAKEN,
+            )
+        except JobHeldError:
+            pass  # another runner was faster
+        except RuleforgeError as error:
+            self._count("failed")
+            self._say(f"Job {item.id}: {error}")
+        except Exception as error:  # noqa: BLE001 - one job's fault is in its record and must not end the others
+            self._count("failed")
+            self._say(f"Job {item.id} failed, {type(error).__name__}: {error}")
+        else:
+            self._count(result["state"])
+            self._say(f"Job {item.id} is {_in_words(result)}")
+        finally:
+            self.turns.leave(item.id)
+
+    def _count(self, state: str) -> None:
+        with self._counting:
+            self._ended[state] += 1
+
+
+def _in_words(result: dict[str, Any]) -> str:
+    if result["champion"] is None:
+        return f"{result['state']} after {result['generations']} generations"
+    return f"{result['state']}, stopped by {result['stopped_by']}: {result['champion']['rule']}"
+
+
+class _Saying(SilentObserver):
+    """Says that a job begins, and what its user should know."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self._job = say, ""
+
+    def on_start(self, job: JobRecord, spec: JobSpec) -> None:
+        """Which job begins."""
+        self._job = job.id
+        verb = f"goes on after generation {job.generation}" if job.generation else "begins"
+        self._say(f"Job {job.id} {verb}: {spec.task}, seed {spec.seed}")
+
+    def on_warning(self, message: str) -> None:
+        """Pass it on."""
+        self._say(f"Job {self._job}: warning: {message}")

@@ -1,0 +1,240 @@
+"""A study: configurations × seeds, run as jobs, and what they say together."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ruleforge.errors import JobStopped, SpecificationError
+from ruleforge.family import family_class
+from ruleforge.spec import JobSpec, job_spec
+from ruleforge.store import END_STATES, JobHeldError, JobRecord, NewStudy, Store
+from workers.evaluators.interface import Evaluator, never
+from workers.evolve import Observer, SilentObserver, new_job, run_job
+
+# Two-sided 95 % of the normal distribution.
+Z = 1.959963984540054
+# Between two looks at jobs of the study that another process runs, in seconds.
+LOOK_SECONDS = 0.5
+MAX_CONFIGURATIONS = 1000
+CONFIGURATION = "configurations"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as it was asked for: (label, specification) of each configuration; its `replicates` are the seeds."""
+
+    name: str | None
+    configurations: tuple[tuple[str, JobSpec], ...]
+
+    @property
+    def hash(self) -> str:
+        """32 hexadecimal digits of BLAKE2b of all that determines the result."""
+        content = json.dumps([[label, spec.canonical()] for label, spec in self.configurations])
+        return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
+
+
+def study(given: Mapping[str, Any]) -> Study:
+    """Validate a study: a job specification with `replicates`, and optionally a list of `configurations`.
+
+    Each configuration is a table with a `label` and any keys of the specification, which go over the common ones.
+    Raises SpecificationError with a JSON pointer and a sentence for each fault.
+    """
+    common = {key: value for key, value in given.items() if key != CONFIGURATION}
+    tables = given.get(CONFIGURATION, [{"label": str(common.get("task", ""))}])
+    if not isinstance(tables, list) or not 1 <= len(tables) <= MAX_CONFIGURATIONS:
+        raise SpecificationError([(f"/{CONFIGURATION}", f"expected a list of 1 to {MAX_CONFIGURATIONS} tables")])
+    configurations: dict[str, JobSpec] = {}
+    for index, table in enumerate(tables):
+        here = f"/{CONFIGURATION}/{index}"
+        if not isinstance(table, Mapping):
+            raise SpecificationError([(here, f"expected a table with a label and what differs, and {table!r} came")])
+        label = table.get("label")
+        if not isinstance(label, str) or not label or label in configurations:
+            raise SpecificationError([(f"{here}/label", f"expected a text that no other has, and {label!r} came")])
+        try:
+            configurations[label] = job_spec(_over(common, {k: v for k, v in table.items() if k != "label"}))
+        except SpecificationError as error:
+            raise SpecificationError(
+                [(pointer if CONFIGURATION not in given else here + pointer, said) for pointer, said in error.errors]
+            ) from None
+    name = common.get("name")
+    return Study(name, tuple(configurations.items()))
+
+
+def _over(common: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The common keys with a configuration's own over them, table by table."""
+    merged = dict(common)
+    for key, value in own.items():
+        before = merged.get(key)
+        merged[key] = _over(before, value) if isinstance(before, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def submit_study(store: Store, asked: Study, priority: int = 0) -> str:
+    """Record a study and its jobs, queued, and return its id; the same study is there only once.
+
+    The first seed of every configuration comes first, so that a table of all of them fills evenly.
+    """
+    jobs = []
+    most = max(spec.replicates for _, spec in asked.configurations)
+    for replicate in range(most):
+        for label, spec in asked.configurations:
+            if replicate < spec.replicates:
+                single = spec.model_copy(update={"replicates": 1, "seed": spec.seed + replicate})
+                jobs.append((label, new_job(single, priority)))
+    content = {
+        "configurations": [
+            {"label": label, "specification": spec.model_dump(mode="json")} for label, spec in asked.configurations
+        ]
+    }
+    return store.create_study(NewStudy(spec=content, spec_hash=asked.hash, name=asked.name, jobs=jobs))
+
+
+def run_study(
+    store: Store,
+    study_id: str,
+    evaluator: Evaluator,
+    *,
+    observer: Observer | None = None,
+    stop: Callable[[], bool] = never,
+) -> dict[str, Any]:
+    """Run the jobs of a study that have not ended, one after the other, and return its result (JSON-ready).
+
+    Jobs that other processes run are waited for; what somebody else pauses meanwhile stays paused, and what fails or
+    has failed does not hold up the others. On `stop` the job in flight is paused and JobStopped is raised.
+    """
+    open_jobs = [id for _, id in store.study(study_id).jobs]
+    while open_jobs:
+        for id in list(open_jobs):
+            if stop():
+                raise JobStopped(f"the study {study_id} was stopped: the same command goes on with it")
+            if _run_one(store, id, evaluator, observer or SilentObserver(), stop):
+                open_jobs.remove(id)
+        if open_jobs:
+            time.sleep(LOOK_SECONDS)
+    return study_result(store, study_id)
+
+
+def _run_one(store: Store, job_id: str, evaluator: Evaluator, observer: Observer, stop: Callable[[], bool]) -> bool:
+    """Run a job of a study unless it has ended; False if another process is at it, or `stop` came."""
+    if store.job(job_id).state in END_STATES:
+        return True
+    try:
+        run_job(store, job_id, evaluator, observer=observer, stop=stop)
+    except JobHeldError:
+        return False
+    except Exception as error:
+        if store.job(job_id).state not in END_STATES:
+            raise
+        observer.on_warning(f"job {job_id} ended without a result, {type(error).__name__}: {error}")
+    return not stop()
+
+
+def study_result(store: Store, study_id: str) -> dict[str, Any]:
+    """What the jobs of a study say so far: one row per configuration, and every job (JSON-ready)."""
+    record = store.study(study_id)
+    jobs = [_job_row(store, label, store.job(id)) for label, id in record.jobs]
+    labels = [item["label"] for item in record.spec[CONFIGURATION]]
+    return {
+        "study": record.id,
+        "name": record.name,
+        "state": _state(jobs),
+        "rows": [_row(label, [job for job in jobs if job["configuration"] == label]) for label in labels],
+        "jobs": jobs,
+    }
+
+
+def _state(jobs: Sequence[Mapping[str, Any]]) -> str:
+    states = {job["state"] for job in jobs}
+    if states <= END_STATES:
+        return "succeeded" if states == {"succeeded"} else "failed"
+    return next(state for state in ("running", "queued", "paused") if state in states)
+
+
+def _job_row(store: Store, label: str, job: JobRecord) -> dict[str, Any]:
+    target = job.spec["budget"]["target"]
+    if target is None:  # then what its family calls a success
+        target = family_class(job.task).search_defaults.target
+    reached = None
+    if target is not None:
+        reached = next(
+            (g["evaluations"] for g in store.generations(job.id) if g["best"] is not None and g["best"] >= target), None
+        )
+    result = job.result or {}
+    champion = result.get("champion")
+    return {
+        "job": job.id,
+        "configuration": label,
+        "seed": job.spec["seed"],
+        "state": job.state,
+        "evaluations": job.evaluations,
+        "target": target,
+        "evaluations_to_target": reached,
+        "seconds": job.seconds,
+        "history": job.history,
+        "champion": champion,
+    }
+
+
+def _row(label: str, jobs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    done = [job for job in jobs if job["state"] == "succeeded"]
+    judged = [job for job in done if job["target"] is not None]
+    reached = [job["evaluations_to_target"] for job in judged]
+    successes = sum(item is not None for item in reached)
+    validations = [job["champion"]["validation_fitness"]["mean"] for job in done if job["champion"]]
+    return {
+        "configuration": label,
+        "n": len(jobs),
+        "succeeded": len(done),
+        "target": judged[0]["target"] if judged else None,
+        "reached": successes,
+        "success_rate": successes / len(judged) if judged else None,
+        "interval": wilson(successes, len(judged)) if judged else None,
+        "evaluations_to_target": censored_quartiles(
+            reached, [job["evaluations"] for job in judged if job["evaluations_to_target"] is None]
+        ),
+        "validation_fitness": _summary([value for value in validations if value is not None]),
+    }
+
+
+def wilson(successes: int, n: int) -> list[float]:
+    """The 95 % interval of a success rate, which stays inside [0, 1] and works for 0 of n (Wilson 1927)."""
+    rate = successes / n
+    middle = (rate + Z * Z / (2 * n)) / (1 + Z * Z / n)
+    half = Z / (1 + Z * Z / n) * math.sqrt(rate * (1 - rate) / n + Z * Z / (4 * n * n))
+    return [max(0.0, middle - half), min(1.0, middle + half)]
+
+
+def censored_quartiles(reached: Sequence[int | None], censored: Sequence[int]) -> dict[str, int | None]:
+    """Quartiles of the evaluations to the target; None stands for a job that ended without it, and lies beyond.
+
+    A quartile is the smallest number that at least that share of the jobs had reached the target by, None where fewer
+    did; `censored_at`: the largest number of evaluations of a job that did not.
+    """
+    ordered = sorted(item for item in reached if item is not None)
+
+    def quantile(share: float) -> int | None:
+        place = math.ceil(share * len(reached)) - 1
+        return ordered[place] if 0 <= place < len(ordered) else None
+
+    return {
+        "lower_quartile": quantile(0.25),
+        "median": quantile(0.5),
+        "upper_quartile": quantile(0.75),
+        "censored_at": max(censored, default=None),
+    }
+
+
+def _summary(values: Sequence[float]) -> dict[str, float | int | None]:
+    """Of the champions' validation fitness: mean, standard error, best and number of jobs."""
+    if not values:
+        return {"mean": None, "standard_error": None, "best": None, "n": 0}
+    error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
+    return {"mean": statistics.fmean(values), "standard_error": error, "best": max(values), "n": len(values)}
