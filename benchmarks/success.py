@@ -12,9 +12,8 @@ import statistics
 from ruleforge.family import family_class
 from ruleforge.spec import job_spec
 from ruleforge.store import open_store
-from workers.evaluators import ThreadEvaluator
+from workers.evaluators.choose import make_evaluator
 from workers.evolve import run_job, submit
-from workers.interface import usable_cores
 
 
 def main() -> None:
@@ -24,7 +23,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     arguments = parser.parse_args()
     known = arguments.known or next(iter(family_class(arguments.task).known_rules()))
-    evaluator = ThreadEvaluator(usable_cores())
+    evaluator = make_evaluator()
     places = []
     print(f"{known}, {arguments.task}, default settings")
     for seed in range(arguments.seeds):

@@ -15,8 +15,7 @@ from pathlib import Path
 
 from ruleforge.family import TaskFamily, family, family_class
 from ruleforge.language.signals import Signal
-from workers.evaluators import ThreadEvaluator
-from workers.interface import usable_cores
+from workers.evaluators.choose import make_evaluator
 from workers.pictures import draw_rule
 from workers.reproduce import reproduce
 
@@ -126,7 +125,7 @@ def filled(text: str) -> str:
 
 def reproduced(name: str) -> str:
     """Our figures beside the published ones, as `ruleforge reproduce` prints them."""
-    evaluator = ThreadEvaluator(usable_cores())
+    evaluator = make_evaluator()
     rows = reproduce(evaluator, family_class(name))["rows"]
     evaluator.close()
 

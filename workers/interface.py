@@ -15,30 +15,15 @@ from ruleforge.language.rule import Rule
 from ruleforge.spec import job_spec, read_toml
 from ruleforge.store import open_store
 from workers.evaluate import evaluate_rules
-from workers.evaluators import ThreadEvaluator
+from workers.evaluators.choose import make_evaluator
 from workers.evolve import Observer, run_job, submit
 
 DEFAULT_DATABASE = "sqlite:///ruleforge.db"
-MAX_THREADS = 1024
 
 
 def database_url(given: str | None = None) -> str:
     """The record to use: the one given, else RULEFORGE_DB, else ruleforge.db in the current folder."""
     return given or os.environ.get("RULEFORGE_DB") or DEFAULT_DATABASE
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def threads(workers: int | None) -> int:
-    """The number of threads asked for; None means all cores. Raises InputError for what is no number of threads."""
-    if workers is None:
-        return usable_cores()
-    if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= MAX_THREADS:
-        raise InputError(f"workers: expected 1 to {MAX_THREADS} threads, and {workers!r} came")
-    return workers
 
 
 @dataclass(frozen=True)
@@ -119,6 +104,7 @@ def evolve(
     *,
     config: str | Path | None = None,
     workers: int | None = None,
+    scheduler: str | None = None,
     db: str | None = None,
     observer: Observer | None = None,
     **specification: Any,
@@ -127,12 +113,12 @@ def evolve(
 
     `specification` holds keys of the job specification, e.g. seed=1, budget={"evaluations": 500},
     parameters={"learning_rate": 5}; they go over those of the TOML file `config`. Uses all cores unless `workers` says
-    otherwise; the result does not depend on it. Everything is recorded in `db` (default ruleforge.db, or RULEFORGE_DB).
-    Raises InputError for anything that cannot be used.
+    otherwise, or a Dask cluster (`scheduler`: an address, or "local"); the result does not depend on it. Everything is
+    recorded in `db` (default ruleforge.db, or RULEFORGE_DB). Raises InputError for anything that cannot be used.
     """
     given = read_toml(Path(config)) if config is not None else {}
     spec = job_spec({**given, **specification, "task": task})
-    evaluator = ThreadEvaluator(threads(workers))
+    evaluator = make_evaluator(scheduler, workers)
     try:
         with open_store(database_url(db)) as store:
             return as_result(run_job(store, submit(store, spec), evaluator, observer=observer))
@@ -155,7 +141,7 @@ def evaluate(
     parsed = rule if isinstance(rule, Rule) else Rule.parse(rule, task)
     if parsed.task != task:
         raise InputError(f"expected a rule of the task {task!r}, and one of {parsed.task!r} came: parse its text anew")
-    evaluator = ThreadEvaluator(threads(workers))
+    evaluator = make_evaluator(workers=workers)
     try:
         (found,) = evaluate_rules(evaluator, family, [parsed], split=split, n=n, seed=seed)
     finally:

@@ -34,7 +34,10 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="A family parameter, or any key of the specification; repeatable."),
 ]
-Workers = Annotated[int | None, typer.Option("--workers", metavar="N", help="Threads [default: all cores].")]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", metavar="N", help="Threads, or processes with `--scheduler local` [default: all cores]."),
+]
 Scheduler = Annotated[
     str | None,
     typer.Option(

@@ -23,8 +23,9 @@ from ruleforge.spec import apply_setting
 from ruleforge.store import FoundRule, Store, open_store
 from workers.describe import describe_family
 from workers.evaluate import evaluate_rules
-from workers.evaluators import Evaluator, ThreadEvaluator
-from workers.interface import database_url, threads
+from workers.evaluators import Evaluator
+from workers.evaluators.choose import make_evaluator
+from workers.interface import database_url
 from workers.pictures import draw_rule
 from workers.reproduce import reproduce as run_reproduction
 
@@ -88,7 +89,7 @@ def _print_family(item: dict[str, Any]) -> None:
 @contextmanager
 def _scoring(workers: int | None) -> Iterator[tuple[Evaluator, Callable[[], bool]]]:
     """Threads that score, and the question whether Ctrl-C asked them to stop."""
-    evaluator = ThreadEvaluator(threads(workers))
+    evaluator = make_evaluator(workers=workers)
     try:
         with Interrupts("Stopping (again to end at once) …") as interrupts:
             yield evaluator, interrupts.requested

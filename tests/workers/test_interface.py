@@ -12,7 +12,8 @@ import pytest
 import ruleforge
 from ruleforge.errors import InputError
 from ruleforge.store import open_store
-from workers.interface import FoundRule, Result, database_url, threads
+from workers.evaluators.choose import number_of_workers
+from workers.interface import FoundRule, Result, database_url
 from workers.pictures import draw_rule
 
 
@@ -155,8 +156,8 @@ def test_the_record_that_is_used(monkeypatch):
 
 
 def test_all_cores_unless_told_otherwise():
-    assert threads(None) >= 1
-    assert threads(3) == 3
+    assert number_of_workers(None) >= 1
+    assert number_of_workers(3) == 3
 
 
 def test_importing_the_package_loads_nothing_heavy():
