@@ -17,7 +17,7 @@ from sqlalchemy import Connection, String, cast, func, select, text
 
 from ruleforge.errors import InputError, unknown_name
 from ruleforge.store.behaviours import known_name, searchable
-from ruleforge.store.cursors import Place, checked_limit, cursor, place
+from ruleforge.store.cursors import GREATEST, Place, checked_limit, cursor, place
 from ruleforge.store.database import chunks, is_text
 from ruleforge.store.records import SORTS, FoundRule, Page, RuleQuery
 from ruleforge.store.rules import JOBS_SHOWN, best_figures, rule_record
@@ -27,7 +27,6 @@ from ruleforge.store.schema import behaviours, findings, jobs, rules
 WALK = 2000
 # SQLite puts at most 500 selections into one statement.
 TASKS_AT_ONCE = 50
-MAX_COMPLEXITY = 2**31 - 1
 ANY, NONE = "any", "none"
 
 _Order = tuple[tuple[str, bool], ...]
@@ -166,7 +165,7 @@ def _conditions(query: RuleQuery, connection: Connection) -> tuple[list[str], di
         values["min_fitness"] = float(query.min_fitness)
     if query.max_complexity is not None:
         conditions.append("complexity <= :max_complexity")
-        values["max_complexity"] = max(-1, min(query.max_complexity, MAX_COMPLEXITY))
+        values["max_complexity"] = max(-1, min(query.max_complexity, GREATEST))
     if query.text is not None and searchable(query.text):
         position = "instr" if connection.dialect.name == "sqlite" else "strpos"
         conditions.append(f"{position}(text, :text) > 0")
