@@ -122,11 +122,11 @@ def _part(number: int, range_of: str, conditions: Sequence[str], order: _Order) 
     """Of one range of the index: how many rows the walk saw, if that is bounded, and the keys of those to be shown."""
     keys, by = ", ".join(name for name, _ in order), _directions(order)
     if not conditions:
-        rows = f"SELECT {number} AS part, -1 AS walked, {keys} FROM behaviours WHERE {range_of} AND found > 0"
+        rows = f"SELECT {number} AS part, -1 AS walked, {keys} FROM behaviours WHERE {range_of} AND found <> 0"
         return [f"SELECT * FROM ({rows} ORDER BY {by} LIMIT :wanted) AS shown"]
     # Bounded inside, filtered outside.
     walk = f"(SELECT * FROM behaviours WHERE {range_of} ORDER BY {by} LIMIT :walk) AS walk"
-    rows = f"SELECT {number} AS part, -1 AS walked, {keys} FROM {walk} WHERE {' AND '.join(['found > 0', *conditions])}"
+    rows = f"SELECT {number} AS part, -1 AS walked, {keys} FROM {walk} WHERE {' AND '.join(['found <> 0', *conditions])}"
     return [
         f"SELECT {number} AS part, count(*) AS walked, {', '.join('0' for _ in order)} FROM {walk}",
         f"SELECT * FROM ({rows} ORDER BY {by} LIMIT :wanted) AS shown",
@@ -142,7 +142,7 @@ def _looked_through(connection: Connection, query: RuleQuery, start: Place | Non
         conditions.append("coalesce(task, '') = :task")
     statement = (
         f"SELECT {', '.join(name for name, _ in order)} FROM behaviours "
-        f"WHERE {' AND '.join(['found > 0', *conditions])} AND ({' OR '.join(_after(order, start))}) "
+        f"WHERE {' AND '.join(['found <> 0', *conditions])} AND ({' OR '.join(_after(order, start))}) "
         f"ORDER BY {_directions(order, ' + 0')} LIMIT :wanted"
     )
     values |= {"task": query.task, "wanted": wanted} | _start_values(order, start)
