@@ -273,7 +273,7 @@ class _Run:
             seconds=seconds,
             candidates=[
                 CandidateRecord(
-                    rule_record(judged.rule, self.recogniser, behaviour(judged.rule)),
+                    rule_record(judged.rule, self.recogniser, self._behaviour(judged)),
                     judged.fitness,
                     judged.outcome.value,
                     order,
@@ -283,6 +283,10 @@ class _Run:
             scores=final_records(scores),
             front=[judged.rule.id for judged in generation.front],
         )
+
+    def _behaviour(self, judged: Judged) -> str | None:
+        """Identity by behaviour, where the search has it already."""
+        return judged.behaviour if self.spec.evaluator.fingerprints else None
 
     def _judged(self, record: CandidateRecord) -> Judged:
         rule = Rule.from_tokens(record.rule.tokens, type(self.family))
