@@ -159,6 +159,26 @@ def at_least(_typing: Any, _floor: Any, _value: Any) -> Any:
 
 
 @_intrinsic
+def at_most(_typing: Any, _ceiling: Any, _value: Any) -> Any:
+    """The smaller of ceiling and value; NaN where the value is."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return _selected(builder, "<", *arguments)
+
+    return LANES_TYPE(LANES_TYPE, LANES_TYPE), generate
+
+
+@_intrinsic
+def where_greater(_typing: Any, _value: Any, _otherwise: Any) -> Any:
+    """The value where it is greater than the other, else the other, so that no NaN of the value stays."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return _selected(builder, ">", *arguments)
+
+    return LANES_TYPE(LANES_TYPE, LANES_TYPE), generate
+
+
+@_intrinsic
 def exponential_lanes(_typing: Any, _x: Any) -> Any:
     """e**x lane by lane, as `functions.exponential`, but for x < −300, where it gives e**−300; ∞ above 709.78.
 

@@ -86,6 +86,7 @@ def plainly_learned(family, instance, text):
         own.slow_trace_time_constant,
         own.learning_rate,
         lower,
+        family.settings.epoch,
     )
     passes = list(zip(instance.passes.tolist(), instance.inputs.tolist(), strict=True))
     with np.errstate(all="ignore"):
