@@ -201,6 +201,9 @@ def learn(
     depression: Program,
     settings: Settings,
     check: NDArray[np.int64],
+    synapses: Values,
+    trace: Values,
+    slow: Values,
     carried: Values,
     outputs: Steps,
 ) -> tuple[int, int, int]:
@@ -213,9 +216,9 @@ def learn(
     steps of the output spikes.
     """
     n_spikes, n_inputs, delay = passes.size, initial_weights.size, settings.delay
-    n_padded = -(-n_inputs // LANES) * LANES
-    synapses, trace, slow = np.zeros(n_padded), np.zeros(n_padded), np.zeros(n_padded)
     synapses[:n_inputs] = initial_weights
+    trace[:] = 0.0
+    slow[:] = 0.0
     follows = facilitation.reads[X] or depression.reads[Y]
     follows_slow = facilitation.reads[X_SLOW] or depression.reads[Y_SLOW]
     reference = 0  # step to which trace and slow are relative

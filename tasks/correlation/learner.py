@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ruleforge.kernel.interpreter import fill_constants
-from ruleforge.kernel.lanes import LANES
+from ruleforge.kernel.lanes import LANES, aligned_zeros
 from ruleforge.kernel.program import compile_programs
 from ruleforge.language.rule import Rule
 from tasks.correlation import kernel
@@ -34,6 +34,12 @@ class Run:
     record: NDArray[np.float64]
 
 
+def _on_cache_lines(array: NDArray[np.float64]) -> NDArray[np.float64]:
+    placed = aligned_zeros(*array.shape)
+    placed[:] = array
+    return placed
+
+
 class Learner:
     """Runs the rules of a batch on one instance, one by one; holds the working memory, so not for several threads."""
 
@@ -51,9 +57,10 @@ class Learner:
             for slot in (DEPRESS, FACILITATE)
         ]
         self._registers = [
-            fill_constants(self._programs[slot], width)
+            _on_cache_lines(fill_constants(self._programs[slot], width))
             for slot, width in ((DEPRESS, kernel.BLOCK), (FACILITATE, kernel.CHUNK))
         ]
+        self._synapses = aligned_zeros(3, kernel.whole_lanes(instance.n_inputs))
         self._carried = np.zeros(instance.passes.size + LANES)
         self._outputs = np.zeros(settings.n_steps // (settings.refractory + 1) + 2, dtype=np.int32)
 
@@ -75,6 +82,9 @@ class Learner:
             self._program(DEPRESS, row),
             self.settings,
             np.array(check, dtype=np.int64),
+            self._synapses[0],
+            self._synapses[1],
+            self._synapses[2],
             self._carried,
             self._outputs,
         )
