@@ -26,14 +26,14 @@ from numpy.typing import NDArray
 
 from ruleforge.kernel import lanes
 from ruleforge.kernel.compiler import kernel
-from ruleforge.kernel.functions import exponential, fused_multiply_add
+from ruleforge.kernel.functions import element, exponential, fused_multiply_add, set_element
 from ruleforge.kernel.interpreter import interpret
 from ruleforge.kernel.lanes import LANES
 
 Values = NDArray[np.float64]
 Steps = NDArray[np.int32]
 
-CHUNK = 256  # synapses that a facilitation treats at once: the registers of a program then stay in the first cache
+CHUNK = 512  # synapses that a facilitation treats at once: the registers of a program then stay in the first cache
 BLOCK = 64  # input spikes that a depression treats at once, at most
 GROWTH = 32.0  # a trace's reference moves on before exp((t − reference)/τ) exceeds e to this power
 
@@ -110,7 +110,7 @@ def growth_table(time_constant: float, resolution: float, epoch: int) -> Values:
 
 @kernel(inline=True)
 def _after(table: Values, steps: int) -> float:
-    decay: float = table[min(steps, table.size - 1)]
+    decay: float = element(table, min(steps, table.size - 1))
     return decay
 
 
@@ -156,8 +156,9 @@ def _facilitate(
     )
     for base in range(0, synapses.size, CHUNK):
         size = min(CHUNK, synapses.size - base)
-        for offset in range(0, size, LANES):
-            lanes.store(flat, W * CHUNK + offset, lanes.load(synapses, base + offset))
+        if program.reads[W]:
+            for offset in range(0, size, LANES):
+                lanes.store(flat, W * CHUNK + offset, lanes.load(synapses, base + offset))
         if program.reads[X]:
             factor = lanes.broadcast(decay)
             for offset in range(0, size, LANES):
@@ -275,25 +276,27 @@ def learn(
         elif n_arrived < n_outputs:
             upto = min(upto, outputs[n_arrived] + delay - 1)
         end = min(distinct_until[start], start + BLOCK)
-        while passes[end - 1] > upto:
+        while element(passes, end - 1) > upto:
             end -= 1
         size = end - start
         for j in range(size):
-            block[W * BLOCK + j] = synapses[inputs[start + j]]
+            set_element(block, W * BLOCK + j, element(synapses, element(inputs, start + j)))
         if depression.reads[X]:
             for j in range(size):
-                block[X * BLOCK + j] = seen * _after(settings.trace, passes[start + j] - seen_at)
+                x = seen * _after(settings.trace, element(passes, start + j) - seen_at)
+                set_element(block, X * BLOCK + j, x)
         if depression.reads[X_SLOW]:
             for j in range(size):
-                block[X_SLOW * BLOCK + j] = seen_slow * _after(settings.slow_trace, passes[start + j] - seen_at)
+                x = seen_slow * _after(settings.slow_trace, element(passes, start + j) - seen_at)
+                set_element(block, X_SLOW * BLOCK + j, x)
         if depression.reads[Y]:
             for j in range(size):
-                decay = _after(settings.trace, passes[start + j] - reference)
-                block[Y * BLOCK + j] = trace[inputs[start + j]] * decay
+                decay = _after(settings.trace, element(passes, start + j) - reference)
+                set_element(block, Y * BLOCK + j, element(trace, element(inputs, start + j)) * decay)
         if depression.reads[Y_SLOW]:
             for j in range(size):
-                decay = _after(settings.slow_trace, passes[start + j] - reference)
-                block[Y_SLOW * BLOCK + j] = slow[inputs[start + j]] * decay
+                decay = _after(settings.slow_trace, element(passes, start + j) - reference)
+                set_element(block, Y_SLOW * BLOCK + j, element(slow, element(inputs, start + j)) * decay)
         interpret(depression.instructions, depression.length, depression.registers, size)
         for offset in range(0, size, LANES):
             change = lanes.multiply(rate, lanes.load(block, depression.result * BLOCK + offset))
@@ -308,14 +311,15 @@ def learn(
             fired = False
             limit = passes[end] - 2 * delay if end < n_spikes else settings.n_steps - delay
             last = end
-            while last > arriving and passes[last - 1] > limit:
+            while last > arriving and element(passes, last - 1) > limit:
                 last -= 1
-            while arriving < last and passes[arriving] + delay <= blocked_until:
+            while arriving < last and element(passes, arriving) + delay <= blocked_until:
                 arriving += 1
             while arriving < last:
-                decay = _after(settings.membrane, passes[arriving] - V_pass)
-                V = fused_multiply_add(V, decay, settings.maximal_weight * carried[arriving])
-                V_pass = passes[arriving]
+                now = element(passes, arriving)
+                decay = _after(settings.membrane, now - V_pass)
+                V = fused_multiply_add(V, decay, settings.maximal_weight * element(carried, arriving))
+                V_pass = now
                 arriving += 1
                 if settings.threshold <= V:
                     fired = True
@@ -329,16 +333,20 @@ def learn(
                 outputs[n_outputs] = V_pass + delay
                 n_outputs += 1
                 V, blocked_until = 0.0, V_pass + delay + settings.refractory
-                while passes[end - 1] >= V_pass + 2 * delay:
+                while element(passes, end - 1) >= V_pass + 2 * delay:
                     end -= 1
 
         for index in range(start, end):
-            synapses[inputs[index]] = carried[index]
+            set_element(synapses, element(inputs, index), element(carried, index))
         if follows:
             for index in range(start, end):
-                trace[inputs[index]] += settings.trace_growth[passes[index] - reference]
+                i = element(inputs, index)
+                growth = element(settings.trace_growth, element(passes, index) - reference)
+                set_element(trace, i, element(trace, i) + growth)
         if follows_slow:
             for index in range(start, end):
-                slow[inputs[index]] += settings.slow_trace_growth[passes[index] - reference]
+                i = element(inputs, index)
+                growth = element(settings.slow_trace_growth, element(passes, index) - reference)
+                set_element(slow, i, element(slow, i) + growth)
         start = end
     return FINISHED, n_spikes, n_outputs
