@@ -138,7 +138,7 @@ class Correlation(TaskFamily):
         own = self.parameters
         n_steps = own.steps(own.duration)
         fast, slow, h = own.trace_time_constant, own.slow_trace_time_constant, own.resolution
-        epoch = kernel.epoch_steps(fast, slow, resolution=h)
+        epoch = kernel.epoch_steps(fast, slow, resolution=h, n_steps=n_steps)
         return kernel.Settings(
             n_steps,
             own.steps(own.dendritic_delay),

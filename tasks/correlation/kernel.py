@@ -97,9 +97,9 @@ def decay_table(time_constant: float, resolution: float, n_steps: int) -> Values
     return table
 
 
-def epoch_steps(*time_constants: float, resolution: float) -> int:
-    """Steps after which the reference of traces with these time constants moves on."""
-    return max(1, math.floor(GROWTH * min(time_constants) / resolution))
+def epoch_steps(*time_constants: float, resolution: float, n_steps: int) -> int:
+    """Steps after which the reference of traces with these time constants moves on, if it does within n_steps."""
+    return max(1, math.floor(min(n_steps + 1, GROWTH * min(time_constants) / resolution)))
 
 
 def growth_table(time_constant: float, resolution: float, epoch: int) -> Values:
@@ -174,6 +174,57 @@ def _facilitate(
             lanes.store(synapses, base + offset, lanes.at_least(lower, w))
 
 
+@kernel(inline=True)
+def _depress(
+    program: Program,
+    start: int,
+    size: int,
+    passes: Steps,
+    inputs: Steps,
+    synapses: Values,
+    trace: Values,
+    slow: Values,
+    reference: int,
+    seen_at: int,
+    seen: float,
+    seen_slow: float,
+    settings: Settings,
+) -> None:
+    """What the rule says of the `size` input spikes from `start` on, all from different inputs.
+
+    trace, slow: of the inputs, relative to step `reference`; seen, seen_slow: of the output, in step `seen_at`.
+    """
+    block = program.flat
+    for j in range(size):
+        set_element(block, W * BLOCK + j, element(synapses, element(inputs, start + j)))
+    if program.reads[X]:
+        for j in range(size):
+            x = seen * _after(settings.trace, element(passes, start + j) - seen_at)
+            set_element(block, X * BLOCK + j, x)
+    if program.reads[X_SLOW]:
+        for j in range(size):
+            x = seen_slow * _after(settings.slow_trace, element(passes, start + j) - seen_at)
+            set_element(block, X_SLOW * BLOCK + j, x)
+    if program.reads[Y]:
+        for j in range(size):
+            decay = _after(settings.trace, element(passes, start + j) - reference)
+            set_element(block, Y * BLOCK + j, element(trace, element(inputs, start + j)) * decay)
+    if program.reads[Y_SLOW]:
+        for j in range(size):
+            decay = _after(settings.slow_trace, element(passes, start + j) - reference)
+            set_element(block, Y_SLOW * BLOCK + j, element(slow, element(inputs, start + j)) * decay)
+    interpret(program.instructions, program.length, program.registers, size)
+
+
+@kernel(inline=True)
+def _add_to_traces(
+    start: int, end: int, passes: Steps, inputs: Steps, reference: int, growths: Values, trace: Values
+) -> None:
+    for index in range(start, end):
+        i = element(inputs, index)
+        set_element(trace, i, element(trace, i) + element(growths, element(passes, index) - reference))
+
+
 @kernel()
 def weights_after(n_passed: int, inputs: Steps, carried: Values, initial_weights: Values) -> Values:
     """(n_inputs,): what the last of the first `n_passed` spikes of each input carried, or else its initial weight."""
@@ -213,11 +264,12 @@ def learn(
     facilitation, depression: with registers of CHUNK and BLOCK values.
     check: (first step, last step, output spikes): SATURATED is returned at the last step if so many came since the
     first; a last step of 0 leaves it out. NON_FINITE is returned where the potential becomes infinite.
+    synapses, trace, slow: (whole lanes,) to work in.
     Written: carried (n_spikes + LANES,), the weight that every input spike took to the membrane; outputs (enough,),
     steps of the output spikes.
     """
     n_spikes, n_inputs, delay = passes.size, initial_weights.size, settings.delay
-    synapses[:n_inputs] = initial_weights
+    synapses[:n_inputs], synapses[n_inputs:] = initial_weights, 0.0
     trace[:] = 0.0
     slow[:] = 0.0
     follows = facilitation.reads[X] or depression.reads[Y]
@@ -279,25 +331,21 @@ def learn(
         while element(passes, end - 1) > upto:
             end -= 1
         size = end - start
-        for j in range(size):
-            set_element(block, W * BLOCK + j, element(synapses, element(inputs, start + j)))
-        if depression.reads[X]:
-            for j in range(size):
-                x = seen * _after(settings.trace, element(passes, start + j) - seen_at)
-                set_element(block, X * BLOCK + j, x)
-        if depression.reads[X_SLOW]:
-            for j in range(size):
-                x = seen_slow * _after(settings.slow_trace, element(passes, start + j) - seen_at)
-                set_element(block, X_SLOW * BLOCK + j, x)
-        if depression.reads[Y]:
-            for j in range(size):
-                decay = _after(settings.trace, element(passes, start + j) - reference)
-                set_element(block, Y * BLOCK + j, element(trace, element(inputs, start + j)) * decay)
-        if depression.reads[Y_SLOW]:
-            for j in range(size):
-                decay = _after(settings.slow_trace, element(passes, start + j) - reference)
-                set_element(block, Y_SLOW * BLOCK + j, element(slow, element(inputs, start + j)) * decay)
-        interpret(depression.instructions, depression.length, depression.registers, size)
+        _depress(
+            depression,
+            start,
+            size,
+            passes,
+            inputs,
+            synapses,
+            trace,
+            slow,
+            reference,
+            seen_at,
+            seen,
+            seen_slow,
+            settings,
+        )
         for offset in range(0, size, LANES):
             change = lanes.multiply(rate, lanes.load(block, depression.result * BLOCK + offset))
             # So that NaN becomes 0, as in the published runs. What is beyond the block is written again by the next.
@@ -339,14 +387,8 @@ def learn(
         for index in range(start, end):
             set_element(synapses, element(inputs, index), element(carried, index))
         if follows:
-            for index in range(start, end):
-                i = element(inputs, index)
-                growth = element(settings.trace_growth, element(passes, index) - reference)
-                set_element(trace, i, element(trace, i) + growth)
+            _add_to_traces(start, end, passes, inputs, reference, settings.trace_growth, trace)
         if follows_slow:
-            for index in range(start, end):
-                i = element(inputs, index)
-                growth = element(settings.slow_trace_growth, element(passes, index) - reference)
-                set_element(slow, i, element(slow, i) + growth)
+            _add_to_traces(start, end, passes, inputs, reference, settings.slow_trace_growth, slow)
         start = end
     return FINISHED, n_spikes, n_outputs
