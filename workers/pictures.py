@@ -7,7 +7,7 @@ from pathlib import Path
 from ruleforge.errors import InputError
 from ruleforge.family import TaskFamily
 from ruleforge.language.rule import Rule
-from workers.evolve import VALIDATION_SEED
+from workers.validation import VALIDATION_SEED
 
 FORMATS = ("png", "svg", "pdf")
 EXPERIMENTS = 10
