@@ -24,7 +24,7 @@ from ruleforge.store.rules import JOBS_SHOWN, best_figures, rule_record
 from ruleforge.store.schema import behaviours, findings, jobs, rules
 
 # So many rows of an index are looked at, for each task, before all behaviours are looked through.
-WALK = 2000
+WALK = 1000
 # SQLite puts at most 500 selections into one statement.
 TASKS_AT_ONCE = 50
 ANY, NONE = "any", "none"
@@ -126,7 +126,9 @@ def _part(number: int, range_of: str, conditions: Sequence[str], order: _Order) 
         return [f"SELECT * FROM ({rows} ORDER BY {by} LIMIT :wanted) AS shown"]
     # Bounded inside, filtered outside.
     walk = f"(SELECT * FROM behaviours WHERE {range_of} ORDER BY {by} LIMIT :walk) AS walk"
-    rows = f"SELECT {number} AS part, -1 AS walked, {keys} FROM {walk} WHERE {' AND '.join(['found <> 0', *conditions])}"
+    rows = (
+        f"SELECT {number} AS part, -1 AS walked, {keys} FROM {walk} WHERE {' AND '.join(['found <> 0', *conditions])}"
+    )
     return [
         f"SELECT {number} AS part, count(*) AS walked, {', '.join('0' for _ in order)} FROM {walk}",
         f"SELECT * FROM ({rows} ORDER BY {by} LIMIT :wanted) AS shown",
