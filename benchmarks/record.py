@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks import postgresql
 from benchmarks.machine import description, use_one_core
 from benchmarks.peers.process import NoPeer
-from benchmarks.report import duration, table
+from benchmarks.tables import duration, table
 from ruleforge.store import (
     SORTS,
     CandidateRecord,
@@ -207,7 +207,8 @@ def measured(url: str, sizes: Sizes, server: Callable[[], float]) -> dict[str, A
         add("lineage", "", "", lambda: store.lineage(best))
         add("statistics", "", "", store.statistics)
         judged = store.statistics().rules_judged
-    return {"rules": sizes.rules, "scores": sizes.rules * SCORES, "judged": judged, "commit": commit, "rows": rows}
+    rules = sizes.jobs * GENERATION * NEW_GENERATIONS
+    return {"rules": rules, "scores": rules * SCORES, "judged": judged, "commit": commit, "rows": rows}
 
 
 def _job_filters() -> dict[str, dict[str, str]]:
@@ -242,7 +243,8 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def slowest(found: Mapping[str, Any], pages: bool = True) -> float:
     """Processor time of the slowest page of a list, or of the statistics."""
-    return max(row["processor"] for row in found["rows"] if (row["list"] != "statistics") == pages)
+    taken: list[float] = [row["processor"] for row in found["rows"] if (row["list"] != "statistics") == pages]
+    return max(taken)
 
 
 def markdown(results: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ruleforge.errors import InputError
-from ruleforge.store import NewStudy, RevisionError, RuleQuery
+from ruleforge.store import NewStudy, RequestKey, RevisionError, RuleQuery
 
 
 def test_a_description_is_changed_in_part(store, records):
@@ -20,6 +20,23 @@ def test_a_description_is_changed_in_part(store, records):
     assert store.describe(id) == changed  # nothing to change
     with pytest.raises(InputError, match="no job 'x'"):
         store.describe("x", name="new")
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800"])
+def test_a_text_that_no_database_takes_is_refused(store, records, contents, text):
+    id = store.create_job(records.job())
+    before = contents(store)
+    for call in (
+        lambda: store.describe(id, name=text),
+        lambda: store.describe(id, notes=text),
+        lambda: store.create_job(records.job(name=text)),
+        lambda: store.create_job_once(records.job(), RequestKey(text, "ab")),
+    ):
+        with pytest.raises(InputError, match="without NUL and unpaired surrogates"):
+            call()
+    assert contents(store) == before
+    # JSON writes such characters with escapes.
+    assert store.describe(id, tags=[text]).tags == (text,)
 
 
 def test_every_change_of_a_job_raises_its_revision(store, records):
