@@ -174,7 +174,7 @@ def _places(ask: Callable[[str | None, int], Page[Any]], step: int) -> dict[str,
 
 
 def measured(url: str, sizes: Sizes, server: Callable[[], float]) -> dict[str, Any]:
-    """Fill a record and measure: rows {list, sort, place, clock, processor}, in seconds.
+    """Fill a record and measure: rows as in `summary`, in seconds.
 
     server: what the server has used of the processor so far.
     """
@@ -208,7 +208,7 @@ def measured(url: str, sizes: Sizes, server: Callable[[], float]) -> dict[str, A
         add("statistics", "", "", store.statistics)
         judged = store.statistics().rules_judged
     rules = sizes.jobs * GENERATION * NEW_GENERATIONS
-    return {"rules": rules, "scores": rules * SCORES, "judged": judged, "commit": commit, "rows": rows}
+    return {"rules": rules, "scores": rules * SCORES, "judged": judged, "commit": commit, "rows": summary(rows)}
 
 
 def _job_filters() -> dict[str, dict[str, str]]:
@@ -241,9 +241,27 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     return results
 
 
+def summary(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Of every list the median over its orders and places, and the slowest in processor time and where that was."""
+    summaries = []
+    for name in dict.fromkeys(row["list"] for row in rows):
+        of_list = [row for row in rows if row["list"] == name]
+        most = max(of_list, key=lambda row: row["processor"])
+        summaries.append(
+            {
+                "list": name,
+                "processor": statistics.median(row["processor"] for row in of_list),
+                "slowest": most["processor"],
+                "where": ", ".join(filter(None, (most["sort"], most["place"]))),
+                "clock": statistics.median(row["clock"] for row in of_list),
+            }
+        )
+    return summaries
+
+
 def slowest(found: Mapping[str, Any], pages: bool = True) -> float:
     """Processor time of the slowest page of a list, or of the statistics."""
-    taken: list[float] = [row["processor"] for row in found["rows"] if (row["list"] != "statistics") == pages]
+    taken: list[float] = [row["slowest"] for row in found["rows"] if (row["list"] != "statistics") == pages]
     return max(taken)
 
 
@@ -251,19 +269,21 @@ def markdown(results: Mapping[str, Any]) -> str:
     """One row per list: all its orders and places, and the slowest of them."""
     there = {name: found for name, found in results.items() if "absent" not in found}
     sizes = next(iter(there.values()))
-    rows = []
-    for name in dict.fromkeys(row["list"] for row in sizes["rows"]):
-        cells = [name]
-        for found in there.values():
-            of_list = [row for row in found["rows"] if row["list"] == name]
-            most = max(of_list, key=lambda row: row["processor"])
-            where = ", ".join(filter(None, (most["sort"], most["place"])))
-            cells += [
-                duration(statistics.median(row["processor"] for row in of_list)),
-                f"{duration(most['processor'])}{f' ({where})' if where else ''}",
-                duration(statistics.median(row["clock"] for row in of_list)),
-            ]
-        rows.append(cells)
+    rows = [
+        [
+            lists[0]["list"],
+            *(
+                cell
+                for row in lists
+                for cell in (
+                    duration(row["processor"]),
+                    f"{duration(row['slowest'])}{' (' + row['where'] + ')' if row['where'] else ''}",
+                    duration(row["clock"]),
+                )
+            ),
+        ]
+        for lists in zip(*(found["rows"] for found in there.values()), strict=True)
+    ]
     head = ["list", *(cell for name in there for cell in (name, f"{name}, the slowest", f"{name}, clock"))]
     said = [
         f"{sizes['scores']:,} scores of {sizes['rules']:,} rules; pages of {LIMIT} entries. Each figure is the median "
