@@ -6,17 +6,29 @@ overlap. A `Lanes` value says it outright. All arithmetic is plain IEEE, lane by
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, models, register_model
+from numpy.typing import NDArray
 
 from ruleforge.kernel.functions import COEFFICIENTS, LN2_HIGH, LN2_LOW, LOG2_E, ROUNDER
 
 LANES = 16
+CACHE_LINE = 64  # bytes
 _VECTOR = ir.VectorType(ir.DoubleType(), LANES)
+
+
+def aligned_zeros(*shape: int) -> NDArray[np.float64]:
+    """Zeros that begin on a cache line, so that no vector of the processor lies across two."""
+    n_values, spare = math.prod(shape), CACHE_LINE // 8
+    array = np.zeros(n_values + spare)
+    first = -array.__array_interface__["data"][0] % CACHE_LINE // 8
+    return array[first : first + n_values].reshape(shape)
 
 
 class LanesType(types.Type):  # type: ignore[misc]

@@ -1,12 +1,14 @@
 """The compiled simulation of the supervised family: up to 16 experiments side by side, many rules.
 
-Three things make it fast:
+Four things make it fast:
 
-- What does not depend on the rule is computed once for all rules: the teacher (when an instance is built), the
-  responses s, the order of events.
+- What does not depend on the rule is computed once for all rules: the teacher (when an instance is built), the order of
+  events (once per group of instances), the responses s.
 - A weight is read 1 ms before it reaches the membrane. Within that time the student's potential does not depend on what
   the rule does, so potential, rule and weights are computed for a block of steps at a time, and the interpreter runs
   over steps × experiments values.
+- A weight that is read at step n arrives at step n + travel, for every spike: so what arrives is a sum over the inputs
+  of impulses times weights, step by step, and no spike is touched by a rule.
 - Experiments are the lanes of vectors, written out (`lanes`).
 
 Exact integration on the grid as in Rotter & Diesmann, Biol. Cybern. 81:381 (1999). Arithmetic is plain IEEE with
@@ -23,23 +25,25 @@ from numpy.typing import NDArray
 
 from ruleforge.kernel.compiler import kernel
 from ruleforge.kernel.functions import fused_multiply_add
-from ruleforge.kernel.lanes import LANES, add, broadcast, load, multiply, multiply_add, store
+from ruleforge.kernel.lanes import LANES, add, broadcast, load, multiply, multiply_add, store, subtract
 from tasks.supervised.interpreter import run
 from tasks.supervised.program import POTENTIAL, RESPONSE, TARGET, Code
 
 # What became of a rule in one experiment.
 RUNNING, NON_FINITE, REJECTED = range(3)
-# Rows of a rule's state, 16 values each: potential and current of the student, squared error; then the filtered
-# rule of each input, the weight of each input, and the weights under way.
-MEMBRANE_ROW, CURRENT_ROW, ERROR_ROW, FILTERED_ROW = (row * LANES for row in range(4))
+# Rows of a rule's state, 16 values each: a mark of what is not finite; potential, current (scaled by the coupling) and
+# squared error of the student; then the filtered rule of each input, the weight of each input, the weights as last
+# read, and what is about to arrive at each step of a travel time.
+MARK_ROW, MEMBRANE_ROW, CURRENT_ROW, ERROR_ROW, FILTERED_ROW = (row * LANES for row in range(5))
 
 
 class Constants(NamedTuple):
     """Numbers that the kernel needs: propagators of one step, potentials in mV, times in steps.
 
-    smoothing: e^{−h/τ_I}; learning: η·h; delay, reading, hold (the teacher's samples) and comparison as in the family's
-    parameters, reading_interval 1 for none; block: steps computed together, at most delay − reading_delay; check: steps
-    between two looks at which rules are still running.
+    smoothing: e^{−h/τ_I}; learning: η·h·(1 − smoothing), because what is filtered is kept without its factor
+    1 − smoothing; delay, hold (the teacher's samples) and comparison as in the family's parameters; travel: from the
+    reading of a weight to its arrival; reading_interval: 1 for none; block: steps computed together, at most travel;
+    check: steps between two looks at which rules are still running.
     """
 
     membrane: float
@@ -53,7 +57,7 @@ class Constants(NamedTuple):
     block: int
     check: int
     delay: int
-    reading_delay: int
+    travel: int
     reading_interval: int
     hold_phase: int
     hold_interval: int
@@ -64,20 +68,38 @@ class Constants(NamedTuple):
 class Experiments(NamedTuple):
     """Up to 16 experiments, one per lane; unused lanes have no spikes.
 
-    starts: (17,) int64, where each lane's spikes begin in steps and inputs, (n_spikes,) int64 each; held:
-    (n_samples + 1, 16) and compared: (n_comparisons, 16) float64, mV; weights: (n_inputs·16,) float64, pA, at
-    the start; n_lanes: lanes in use; capacity: a power of two, spikes of one lane that may be between reading and
-    arrival.
+    arrivals: (n_spikes,) int32, the spikes that reach the membrane, sorted by travel time: where each adds to
+    (n_inputs, travel, 16) impulses; starts: (n_travels + 2,) int64, where those of each travel time begin; held:
+    (n_samples + 1, 16) and compared: (n_comparisons, 16) float64, mV, and weights: (n_inputs, 16) float64, pA, at the
+    start, all flat; n_lanes: lanes in use.
     """
 
+    arrivals: NDArray[np.int32]
     starts: NDArray[np.int64]
-    steps: NDArray[np.int64]
-    inputs: NDArray[np.int64]
     held: NDArray[np.float64]
     compared: NDArray[np.float64]
     weights: NDArray[np.float64]
     n_lanes: int
-    capacity: int
+
+
+class Memory(NamedTuple):
+    """What the kernel works in, flat float64 on cache lines of 64 bytes, zero at the start.
+
+    workspace: blocks of the interpreter, constants filled in; states: (n_rules, n_rows(c), 16); responses: (n_inputs,
+    2, 16), potential and current of the unit responses; impulses: (2, n_inputs, travel, 16), spikes that arrive in this
+    travel time and in the next, scaled by the coupling; history: (n_inputs, block, 16), weights, if recorded.
+    """
+
+    workspace: NDArray[np.float64]
+    states: NDArray[np.float64]
+    responses: NDArray[np.float64]
+    impulses: NDArray[np.float64]
+    history: NDArray[np.float64]
+
+
+def n_rows(c: Constants) -> int:
+    """Rows of 16 values in the state of one rule."""
+    return FILTERED_ROW // LANES + 3 * c.n_inputs + c.travel
 
 
 @kernel()
@@ -108,175 +130,169 @@ def response(
 
 
 @kernel()
-def due(
-    c: Constants,
-    e: Experiments,
-    begin: int,
-    end: int,
-    next_read: NDArray[np.int64],
-    next_arrival: NDArray[np.int64],
-    reads: NDArray[np.int64],
-    arrivals: NDArray[np.int64],
-) -> tuple[int, int]:
-    """Spikes whose weight is read, and spikes that reach the membrane, in steps begin + 1 … end; how many of each.
+def sort_arrivals(
+    c: Constants, lane_starts: NDArray[np.int64], steps: NDArray[np.int64], inputs: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """`arrivals` and `starts` of Experiments.
 
-    next_read, next_arrival: (16,), state; reads, arrivals: (n_spikes, 2), written: place in a block of all inputs, and
-    slot of the ring in which the weight travels. The order is lane by lane, so that sums do not depend on other lanes.
+    lane_starts: (17,), where each lane's spikes begin in steps (ascending within a lane) and inputs, (n_spikes,) each.
     """
-    width = c.block * LANES
-    n_reads, n_arrivals = 0, 0
-    for lane in range(LANES):
-        last = e.starts[lane + 1]
-        k = next_read[lane]
-        while k < last:
-            step = e.steps[k] + c.reading_delay
-            step -= step % c.reading_interval
-            if step > end:
-                break
-            reads[n_reads, 0] = e.inputs[k] * width + (step - begin - 1) * LANES + lane
-            reads[n_reads, 1] = ((k - e.starts[lane]) & (e.capacity - 1)) * LANES + lane
-            n_reads += 1
-            k += 1
-        next_read[lane] = k
-        k = next_arrival[lane]
-        while k < last and e.steps[k] + c.delay <= end:
-            arrivals[n_arrivals, 0] = e.inputs[k] * width + (e.steps[k] + c.delay - begin - 1) * LANES + lane
-            arrivals[n_arrivals, 1] = ((k - e.starts[lane]) & (e.capacity - 1)) * LANES + lane
-            n_arrivals += 1
-            k += 1
-        next_arrival[lane] = k
-    return n_reads, n_arrivals
+    n_travels = (c.n_steps + c.travel - 1) // c.travel
+    starts, following = np.zeros(n_travels + 2, np.int64), np.zeros(n_travels + 2, np.int64)
+    arrivals = np.empty(steps.shape[0], np.int32)
+    for counting in (True, False):
+        for lane in range(LANES):
+            travel, begin = 0, 0  # the travel time that an arrival falls into covers steps begin + 1 … begin + c.travel
+            for k in range(lane_starts[lane], lane_starts[lane + 1]):
+                step = steps[k] + c.delay
+                if step > c.n_steps:
+                    break
+                while step > begin + c.travel:
+                    travel += 1
+                    begin += c.travel
+                if counting:
+                    starts[travel + 1] += 1
+                else:
+                    arrivals[following[travel]] = (inputs[k] * c.travel + step - begin - 1) * LANES + lane
+                    following[travel] += 1
+        if counting:
+            for travel in range(n_travels + 1):
+                starts[travel + 1] += starts[travel]
+                following[travel + 1] = starts[travel + 1]
+    return arrivals[: starts[n_travels]].copy(), starts
 
 
-@kernel()
-def fill_responses(
-    c: Constants,
-    arrivals: NDArray[np.int64],
-    n_arrivals: int,
-    state: NDArray[np.float64],
-    impulses: NDArray[np.float64],
-    workspace: NDArray[np.float64],
-    count: int,
-) -> None:
+@kernel(inline=True)
+def fill_responses(c: Constants, m: Memory, place: int, count: int) -> None:
     """Advance the unit responses s of all inputs by `count` steps into their blocks of the workspace.
 
-    state: (2·n_inputs·16,), potential and current of each input; impulses: (n_inputs·block·16,), zero before and after.
+    place: where the impulses of the first input begin.
     """
-    width = c.block * LANES
-    for k in range(n_arrivals):
-        impulses[arrivals[k, 0]] += 1.0
-    membrane, current, coupling = broadcast(c.membrane), broadcast(c.current), broadcast(c.coupling)
+    width, travel = c.block * LANES, c.travel * LANES
+    membrane, current = broadcast(c.membrane), broadcast(c.current)
     for j in range(c.n_inputs):
-        v, i = load(state, 2 * j * LANES), load(state, (2 * j + 1) * LANES)
+        v, i = load(m.responses, 2 * j * LANES), load(m.responses, (2 * j + 1) * LANES)
         for n in range(0, count * LANES, LANES):
-            v = multiply_add(v, membrane, multiply(i, coupling))
-            i = multiply_add(i, current, load(impulses, j * width + n))
-            store(workspace, (RESPONSE + j) * width + n, v)
-        store(state, 2 * j * LANES, v)
-        store(state, (2 * j + 1) * LANES, i)
-    for k in range(n_arrivals):
-        impulses[arrivals[k, 0]] = 0.0
+            v = multiply_add(v, membrane, i)
+            i = multiply_add(i, current, load(m.impulses, place + j * travel + n))
+            store(m.workspace, (RESPONSE + j) * width + n, v)
+        store(m.responses, 2 * j * LANES, v)
+        store(m.responses, (2 * j + 1) * LANES, i)
 
 
-@kernel()
-def fill_targets(
-    c: Constants, held: NDArray[np.float64], workspace: NDArray[np.float64], begin: int, count: int
-) -> None:
+@kernel(inline=True)
+def fill_targets(c: Constants, e: Experiments, m: Memory, begin: int, count: int) -> None:
     """Write v, the last sample of the teacher's potential before each step, into its block of the workspace."""
     first = TARGET * c.block * LANES
+    since = begin - c.hold_phase  # a sample is first used in the step after it
+    sample = since // c.hold_interval + 1 if since >= 0 else 0
+    until = sample * c.hold_interval - since
     for n in range(count):
-        since = begin + n - c.hold_phase  # a sample is first used in the step after it
-        sample = since // c.hold_interval + 1 if since >= 0 else 0
-        for lane in range(LANES):
-            workspace[first + n * LANES + lane] = held[sample, lane]
+        if n == until:
+            sample += 1
+            until += c.hold_interval
+        store(m.workspace, first + n * LANES, load(e.held, sample * LANES))
 
 
-@kernel()
-def advance_student(
-    c: Constants,
-    state: NDArray[np.float64],
-    ring: int,
-    arrivals: NDArray[np.int64],
-    n_arrivals: int,
-    arriving: NDArray[np.float64],
-    workspace: NDArray[np.float64],
-    count: int,
-) -> None:
-    """Advance the student's potential by `count` steps into the block of u.
-
-    arriving: (block·16,), zero before and after.
-    """
+@kernel(inline=True)
+def advance_student(c: Constants, m: Memory, state: int, arriving: int, count: int) -> None:
+    """Advance the student's potential by `count` steps into the block of u. state, arriving: places in the states."""
     width = c.block * LANES
-    for k in range(n_arrivals):
-        arriving[arrivals[k, 0] % width] += state[ring + arrivals[k, 1]]
-    membrane, current, coupling = broadcast(c.membrane), broadcast(c.current), broadcast(c.coupling)
-    rest = broadcast(c.rest)
-    v, i = load(state, MEMBRANE_ROW), load(state, CURRENT_ROW)
+    membrane, current, rest = broadcast(c.membrane), broadcast(c.current), broadcast(c.rest)
+    v, i = load(m.states, state + MEMBRANE_ROW), load(m.states, state + CURRENT_ROW)
     for n in range(0, count * LANES, LANES):
-        v = multiply_add(v, membrane, multiply(i, coupling))
-        i = multiply_add(i, current, load(arriving, n))
-        store(workspace, POTENTIAL * width + n, add(rest, v))
-    store(state, MEMBRANE_ROW, v)
-    store(state, CURRENT_ROW, i)
-    for k in range(n_arrivals):
-        arriving[arrivals[k, 0] % width] = 0.0
+        v = multiply_add(v, membrane, i)
+        i = multiply_add(i, current, load(m.states, arriving + n))
+        store(m.workspace, POTENTIAL * width + n, add(rest, v))
+    store(m.states, state + MEMBRANE_ROW, v)
+    store(m.states, state + CURRENT_ROW, i)
 
 
-@kernel()
-def move_weights(
+@kernel(inline=True)
+def move_weight(
+    c: Constants, m: Memory, filtered: int, weights: int, values: int, place: int, arriving: int, count: int, first: bool
+) -> None:
+    """Low-pass the rule's values of one input, move its weight, and send it with the input's spikes, `count` steps.
+
+    filtered, weights, arriving: places in the states; values: in the workspace; place: in the impulses. What arrives is
+    added to what other inputs send, or replaces what has arrived before.
+    """
+    smoothing, learning = broadcast(c.smoothing), broadcast(c.learning)
+    q, w = load(m.states, filtered), load(m.states, weights)
+    if first:
+        for n in range(0, count * LANES, LANES):
+            q = multiply_add(smoothing, q, load(m.workspace, values + n))
+            w = multiply_add(learning, q, w)
+            store(m.states, arriving + n, multiply(load(m.impulses, place + n), w))
+    else:
+        for n in range(0, count * LANES, LANES):
+            q = multiply_add(smoothing, q, load(m.workspace, values + n))
+            w = multiply_add(learning, q, w)
+            sent = multiply_add(load(m.impulses, place + n), w, load(m.states, arriving + n))
+            store(m.states, arriving + n, sent)
+    store(m.states, filtered, q)
+    store(m.states, weights, w)
+
+
+@kernel(inline=True)
+def follow_weight(
     c: Constants,
-    state: NDArray[np.float64],
+    m: Memory,
     filtered: int,
     weights: int,
-    workspace: NDArray[np.float64],
     values: int,
-    history: NDArray[np.float64],
-    first: int,
-    count: int,
-) -> None:
-    """Low-pass the rule's values of one input and move its weight, `count` steps; the weights go into history."""
-    smoothing, complement, learning = broadcast(c.smoothing), broadcast(1.0 - c.smoothing), broadcast(c.learning)
-    q, w = load(state, filtered), load(state, weights)
-    for n in range(0, count * LANES, LANES):
-        q = multiply_add(smoothing, q, multiply(complement, load(workspace, values + n)))
-        w = multiply_add(learning, q, w)
-        store(history, first + n, w)
-    store(state, filtered, q)
-    store(state, weights, w)
-
-
-@kernel()
-def compare(
-    c: Constants,
-    compared: NDArray[np.float64],
-    state: NDArray[np.float64],
-    workspace: NDArray[np.float64],
+    place: int,
+    arriving: int,
     begin: int,
-    end: int,
+    count: int,
+    history: int,
+    first: bool,
 ) -> None:
-    """Add the squared differences to the teacher's potential in steps begin + 1 … end."""
-    first = POTENTIAL * c.block * LANES
-    step = c.comparison_start
-    if begin >= step:
-        step += ((begin - step) // c.comparison_interval + 1) * c.comparison_interval
-    while 0 < step <= end:
-        sample = (step - c.comparison_start) // c.comparison_interval
-        for lane in range(LANES):
-            difference = workspace[first + (step - begin - 1) * LANES + lane] - compared[sample, lane]
-            state[ERROR_ROW + lane] = fused_multiply_add(difference, difference, state[ERROR_ROW + lane])
-        step += c.comparison_interval
+    """The same as move_weight, for what is rare: weights that are read now and then only, or that are recorded.
+
+    begin: the step before the first; history: place in the history.
+    """
+    smoothing, learning = broadcast(c.smoothing), broadcast(c.learning)
+    read = weights + c.n_inputs * LANES
+    for n in range(count):
+        q = multiply_add(smoothing, load(m.states, filtered), load(m.workspace, values + n * LANES))
+        w = multiply_add(learning, q, load(m.states, weights))
+        store(m.states, filtered, q)
+        store(m.states, weights, w)
+        if (begin + n + 1) % c.reading_interval == 0:
+            store(m.states, read, w)
+        impulses, w_read = load(m.impulses, place + n * LANES), load(m.states, read)
+        if first:
+            store(m.states, arriving + n * LANES, multiply(impulses, w_read))
+        else:
+            sent = multiply_add(impulses, w_read, load(m.states, arriving + n * LANES))
+            store(m.states, arriving + n * LANES, sent)
+        if m.history.shape[0] > 0:
+            store(m.history, history + n * LANES, w)
 
 
-@kernel()
-def look(state: NDArray[np.float64], lane: int, n_values: int, limit: float) -> int:
-    """What has become of a rule in one lane; n_values: how many rows of the state are to be finite.
+@kernel(inline=True)
+def look(c: Constants, m: Memory, state: int, limit: float, n_lanes: int, status: NDArray[np.int64]) -> bool:
+    """Whether a rule is still running in some lane; `status` of its lanes, (16,), is brought up to date.
 
     A value of the rule that is not finite stays in its low-pass filter for good, so that looking now and then suffices.
     """
-    for row in range(n_values):
-        if not math.isfinite(state[row * LANES + lane]):
-            return NON_FINITE
-    return REJECTED if math.sqrt(state[ERROR_ROW + lane]) > limit else RUNNING
+    zero = broadcast(0.0)
+    mark = zero  # NaN after the first ∞ or NaN
+    for row in range(MEMBRANE_ROW, FILTERED_ROW + 2 * c.n_inputs * LANES, LANES):
+        mark = multiply_add(load(m.states, state + row), zero, mark)
+    store(m.states, state + MARK_ROW, mark)
+    going = False
+    for lane in range(n_lanes):
+        # Whatever befell a lane first is kept: it must not depend on how long the others went on.
+        if status[lane] == RUNNING:
+            if math.isnan(m.states[state + MARK_ROW + lane]):
+                status[lane] = NON_FINITE
+            elif math.sqrt(m.states[state + ERROR_ROW + lane]) > limit:
+                status[lane] = REJECTED
+            else:
+                going = True
+    return going
 
 
 @kernel()
@@ -284,7 +300,7 @@ def simulate(
     c: Constants,
     e: Experiments,
     code: Code,
-    registers: NDArray[np.float64],
+    m: Memory,
     limit: float,
     error: NDArray[np.float64],
     status: NDArray[np.int64],
@@ -298,67 +314,88 @@ def simulate(
     difference, mV; status, (n_rules, 16); final_weights, (n_rules, n_inputs, 16), pA; recorded_potential, (n_records,),
     recorded_weights, (n_records, n_inputs), of rule 0 in lane 0 after every comparison_interval, or with no rows.
     """
-    n_rules, n_inputs, width = status.shape[0], c.n_inputs, c.block * LANES
-    workspace = registers.reshape(-1)
-    filtered, weights = FILTERED_ROW, FILTERED_ROW + n_inputs * LANES
-    ring = weights + n_inputs * LANES  # the weights of spikes between synapse and membrane
-    states = np.zeros((n_rules, ring + e.capacity * LANES))
-    states[:, weights:ring] = e.weights
+    n_rules, n_inputs = status.shape[0], c.n_inputs
+    width, buffer = c.block * LANES, n_inputs * c.travel * LANES
+    registers = m.workspace.reshape(-1, width)
+    weights = FILTERED_ROW + n_inputs * LANES
+    arriving = weights + 2 * n_inputs * LANES
+    size = arriving + c.travel * LANES
+    for rule in range(n_rules):
+        for index in range(n_inputs * LANES):
+            m.states[rule * size + weights + index] = e.weights[index]
+            m.states[rule * size + weights + n_inputs * LANES + index] = e.weights[index]
+    plain = c.reading_interval == 1 and recorded_potential.shape[0] == 0
     status[:] = RUNNING
     running = np.arange(n_rules)
     n_running = n_rules
 
-    responses, impulses = np.zeros(2 * n_inputs * LANES), np.zeros(n_inputs * width)
-    arriving, history = np.zeros(width), np.zeros(n_inputs * width)
-    reads, arrivals = np.empty((e.steps.shape[0], 2), np.int64), np.empty((e.steps.shape[0], 2), np.int64)
-    next_read, next_arrival = e.starts[:LANES].copy(), e.starts[:LANES].copy()
-
-    begin, record = 0, 0
+    record, travel, sample = 0, 0, 0
+    compared = c.comparison_start
+    if compared == 0:
+        compared += c.comparison_interval
+        sample = 1
+    begin, offset = 0, 0  # offset: of `begin` in its travel time
     while begin < c.n_steps and n_running > 0:
-        count = min(c.block, c.n_steps - begin)
+        here = (travel & 1) * buffer  # where this travel time's impulses are, and the next one's
+        there = buffer - here
+        if offset == 0:
+            for k in range(e.starts[travel + 1], e.starts[travel + 2]):
+                m.impulses[there + e.arrivals[k]] += c.coupling
+        count = min(c.block, c.travel - offset, c.n_steps - begin)
         end = begin + count
-        n_reads, n_arrivals = due(c, e, begin, end, next_read, next_arrival, reads, arrivals)
-        fill_responses(c, arrivals, n_arrivals, responses, impulses, workspace, count)
-        fill_targets(c, e.held, workspace, begin, count)
+        fill_responses(c, m, here + offset * LANES, count)
+        fill_targets(c, e, m, begin, count)
         for position in range(n_running):
             rule = running[position]
-            state = states[rule]
-            advance_student(c, state, ring, arrivals, n_arrivals, arriving, workspace, count)
-            run(code.instructions, code.bounds[rule, 0], code.bounds[rule, 1], registers, workspace, count * LANES)
+            state = rule * size
+            reached = state + arriving + offset * LANES
+            advance_student(c, m, state, reached, count)
+            run(code.instructions, code.bounds[rule, 0], code.bounds[rule, 1], registers, m.workspace, count * LANES)
             for j in range(n_inputs):
                 first, last = code.bounds[rule, 1 + j], code.bounds[rule, 2 + j]
-                run(code.instructions, first, last, registers, workspace, count * LANES)
-                move_weights(
-                    c, state, filtered + j * LANES, weights + j * LANES,
-                    workspace, code.results[rule, j] * width, history, j * width, count,
-                )  # fmt: skip
-            for k in range(n_reads):
-                state[ring + reads[k, 1]] = history[reads[k, 0]]
-            compare(c, e.compared, state, workspace, begin, end)
+                run(code.instructions, first, last, registers, m.workspace, count * LANES)
+                q, w = state + FILTERED_ROW + j * LANES, state + weights + j * LANES
+                values, place = code.results[rule, j] * width, there + (j * c.travel + offset) * LANES
+                if plain:
+                    move_weight(c, m, q, w, values, place, reached, count, j == 0)
+                else:
+                    follow_weight(c, m, q, w, values, place, reached, begin, count, j * width, j == 0)
+            squares = load(m.states, state + ERROR_ROW)
+            step, row = compared, sample * LANES
+            while step <= end:
+                potential = load(m.workspace, POTENTIAL * width + (step - begin - 1) * LANES)
+                difference = subtract(potential, load(e.compared, row))
+                squares = multiply_add(difference, difference, squares)
+                step += c.comparison_interval
+                row += LANES
+            store(m.states, state + ERROR_ROW, squares)
+        while compared <= end:
+            compared += c.comparison_interval
+            sample += 1
         # With one rule, as for a recording, its blocks are still in place here.
         while record < recorded_potential.shape[0] and (record + 1) * c.comparison_interval <= end:
             place = ((record + 1) * c.comparison_interval - begin - 1) * LANES
-            recorded_potential[record] = workspace[POTENTIAL * width + place]
+            recorded_potential[record] = m.workspace[POTENTIAL * width + place]
             for j in range(n_inputs):
-                recorded_weights[record, j] = history[j * width + place]
+                recorded_weights[record, j] = m.history[j * width + place]
             record += 1
         if end // c.check > begin // c.check or end == c.n_steps:
             n_kept = 0
             for position in range(n_running):
                 rule = running[position]
-                keep = False
-                for lane in range(e.n_lanes):
-                    # Whatever befell a lane first is kept: it must not depend on how long the others went on.
-                    if status[rule, lane] == RUNNING:
-                        status[rule, lane] = look(states[rule], lane, ring // LANES, limit)
-                        keep = keep or status[rule, lane] == RUNNING
-                if keep:
+                if look(c, m, rule * size, limit, e.n_lanes, status[rule]):
                     running[n_kept] = rule
                     n_kept += 1
             n_running = n_kept
+        offset += count
+        if offset == c.travel:
+            for k in range(e.starts[travel], e.starts[travel + 1]):
+                m.impulses[here + e.arrivals[k]] = 0.0
+            offset = 0
+            travel += 1
         begin = end
     for rule in range(n_rules):
         for lane in range(LANES):
-            error[rule, lane] = math.sqrt(states[rule, ERROR_ROW + lane])
+            error[rule, lane] = math.sqrt(m.states[rule * size + ERROR_ROW + lane])
             for j in range(n_inputs):
-                final_weights[rule, j, lane] = states[rule, weights + j * LANES + lane]
+                final_weights[rule, j, lane] = m.states[rule * size + weights + j * LANES + lane]

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ruleforge.kernel.lanes import aligned_zeros
 from ruleforge.kernel.program import compile_programs
 from ruleforge.language.tokens import Tokens
 
@@ -99,7 +100,7 @@ def assemble(
         bounds.append(rule_bounds)
         results.append([layout.block(result, index) for index in range(n_inputs)])
         n_blocks = max(n_blocks, layout.n_blocks)
-    workspace = np.zeros((n_blocks, width))
+    workspace = aligned_zeros(n_blocks, width)
     workspace[first_constant:first_temporary] = np.array(list(constants.values())).reshape(-1, 1)
     code = Code(
         np.array(instructions, dtype=np.int32).reshape(-1, 4),
