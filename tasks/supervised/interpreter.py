@@ -10,7 +10,7 @@ from ruleforge.kernel.interpreter import ADD, DIVIDE, MULTIPLY, SUBTRACT, interp
 from ruleforge.kernel.lanes import LANES, add, divide, load, multiply, store, subtract
 
 
-@kernel()
+@kernel(inline=True)
 def run(
     instructions: NDArray[np.int32],
     first: int,

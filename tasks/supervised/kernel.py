@@ -350,10 +350,12 @@ def simulate(
             state = rule * size
             reached = state + arriving + offset * LANES
             advance_student(c, m, state, reached, count)
-            run(code.instructions, code.bounds[rule, 0], code.bounds[rule, 1], registers, m.workspace, count * LANES)
-            for j in range(n_inputs):
-                first, last = code.bounds[rule, 1 + j], code.bounds[rule, 2 + j]
+            for part in range(n_inputs + 1):  # what all inputs share, then input after input
+                first, last = code.bounds[rule, part], code.bounds[rule, part + 1]
                 run(code.instructions, first, last, registers, m.workspace, count * LANES)
+                if part == 0:
+                    continue
+                j = part - 1
                 q, w = state + FILTERED_ROW + j * LANES, state + weights + j * LANES
                 values, place = code.results[rule, j] * width, there + (j * c.travel + offset) * LANES
                 if plain:
