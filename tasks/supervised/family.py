@@ -231,7 +231,7 @@ class Supervised(TaskFamily):
             workspace.ravel(),
             states=aligned_zeros(n_rules * n_rows(c) * LANES),
             responses=aligned_zeros(n_inputs * 2 * LANES),
-            impulses=aligned_zeros(2 * n_inputs * c.travel * LANES),
+            impulses=aligned_zeros(2 * n_inputs * c.block * LANES),
             history=aligned_zeros(n_inputs * c.block * LANES if record else 0),
         )
         error = np.empty((n_rules, LANES))

@@ -68,13 +68,13 @@ class Constants(NamedTuple):
 class Experiments(NamedTuple):
     """Up to 16 experiments, one per lane; unused lanes have no spikes.
 
-    arrivals: (n_spikes,) int32, the spikes that reach the membrane, sorted by travel time: where each adds to
-    (n_inputs, travel, 16) impulses; starts: (n_travels + 2,) int64, where those of each travel time begin; held:
-    (n_samples + 1, 16) and compared: (n_comparisons, 16) float64, mV, and weights: (n_inputs, 16) float64, pA, at the
-    start, all flat; n_lanes: lanes in use.
+    arrivals: (n_spikes,) uint32, the spikes that reach the membrane, block after block: where each adds to
+    (n_inputs, block, 16) impulses; starts: int64, where those of each block begin, with empty blocks for one travel time
+    after the end; held: (n_samples + 1, 16) and compared: (n_comparisons, 16) float64, mV, and weights: (n_inputs, 16)
+    float64, pA, at the start, all flat; n_lanes: lanes in use.
     """
 
-    arrivals: NDArray[np.int32]
+    arrivals: NDArray[np.uint32]
     starts: NDArray[np.int64]
     held: NDArray[np.float64]
     compared: NDArray[np.float64]
@@ -86,8 +86,8 @@ class Memory(NamedTuple):
     """What the kernel works in, flat float64 on cache lines of 64 bytes, zero at the start.
 
     workspace: blocks of the interpreter, constants filled in; states: (n_rules, n_rows(c), 16); responses: (n_inputs,
-    2, 16), potential and current of the unit responses; impulses: (2, n_inputs, travel, 16), spikes that arrive in this
-    travel time and in the next, scaled by the coupling; history: (n_inputs, block, 16), weights, if recorded.
+    2, 16), potential and current of the unit responses; impulses: (2, n_inputs, block, 16), spikes that arrive in a
+    block and one travel time later, scaled by the coupling; history: (n_inputs, block, 16), weights, if recorded.
     """
 
     workspace: NDArray[np.float64]
@@ -100,6 +100,12 @@ class Memory(NamedTuple):
 def n_rows(c: Constants) -> int:
     """Rows of 16 values in the state of one rule."""
     return FILTERED_ROW // LANES + 3 * c.n_inputs + c.travel
+
+
+@kernel(inline=True)
+def blocks_per_travel(c: Constants) -> int:
+    """How many blocks make up one travel time; the last one may be shorter than the others."""
+    return (c.travel + c.block - 1) // c.block
 
 
 @kernel()
@@ -137,29 +143,43 @@ def sort_arrivals(
 
     lane_starts: (17,), where each lane's spikes begin in steps (ascending within a lane) and inputs, (n_spikes,) each.
     """
-    n_travels = (c.n_steps + c.travel - 1) // c.travel
-    starts, following = np.zeros(n_travels + 2, np.int64), np.zeros(n_travels + 2, np.int64)
-    arrivals = np.empty(steps.shape[0], np.int32)
+    n_blocks = blocks_per_travel(c) * ((c.n_steps + c.travel - 1) // c.travel + 1)
+    starts, following = np.zeros(n_blocks + 1, np.int64), np.zeros(n_blocks + 1, np.int64)
+    arrivals = np.empty(steps.shape[0], np.uint32)
     for counting in (True, False):
         for lane in range(LANES):
-            travel, begin = 0, 0  # the travel time that an arrival falls into covers steps begin + 1 … begin + c.travel
+            block, begin, offset, count = 0, 0, 0, c.block  # a block covers steps begin + 1 … begin + count
             for k in range(lane_starts[lane], lane_starts[lane + 1]):
                 step = steps[k] + c.delay
                 if step > c.n_steps:
                     break
-                while step > begin + c.travel:
-                    travel += 1
-                    begin += c.travel
+                while step > begin + count:
+                    block, begin, offset = block + 1, begin + count, (offset + count) % c.travel
+                    count = min(c.block, c.travel - offset)
                 if counting:
-                    starts[travel + 1] += 1
+                    starts[block + 1] += 1
                 else:
-                    arrivals[following[travel]] = (inputs[k] * c.travel + step - begin - 1) * LANES + lane
-                    following[travel] += 1
+                    arrivals[following[block]] = (inputs[k] * c.block + step - begin - 1) * LANES + lane
+                    following[block] += 1
         if counting:
-            for travel in range(n_travels + 1):
-                starts[travel + 1] += starts[travel]
-                following[travel + 1] = starts[travel + 1]
-    return arrivals[: starts[n_travels]].copy(), starts
+            for block in range(n_blocks):
+                starts[block + 1] += starts[block]
+                following[block + 1] = starts[block + 1]
+    return arrivals[: starts[n_blocks]].copy(), starts
+
+
+@kernel(inline=True)
+def add_impulses(c: Constants, e: Experiments, m: Memory, place: int, block: int) -> None:
+    """Add what arrives in a block to the impulses that begin at `place`."""
+    for k in range(e.starts[block], e.starts[block + 1]):
+        m.impulses[np.uint64(place) + np.uint64(e.arrivals[k])] += c.coupling
+
+
+@kernel(inline=True)
+def clear_impulses(e: Experiments, m: Memory, place: int, block: int) -> None:
+    """Take it away again."""
+    for k in range(e.starts[block], e.starts[block + 1]):
+        m.impulses[np.uint64(place) + np.uint64(e.arrivals[k])] = 0.0
 
 
 @kernel(inline=True)
@@ -168,13 +188,13 @@ def fill_responses(c: Constants, m: Memory, place: int, count: int) -> None:
 
     place: where the impulses of the first input begin.
     """
-    width, travel = c.block * LANES, c.travel * LANES
+    width = c.block * LANES
     membrane, current = broadcast(c.membrane), broadcast(c.current)
     for j in range(c.n_inputs):
         v, i = load(m.responses, 2 * j * LANES), load(m.responses, (2 * j + 1) * LANES)
         for n in range(0, count * LANES, LANES):
             v = multiply_add(v, membrane, i)
-            i = multiply_add(i, current, load(m.impulses, place + j * travel + n))
+            i = multiply_add(i, current, load(m.impulses, place + j * width + n))
             store(m.workspace, (RESPONSE + j) * width + n, v)
         store(m.responses, 2 * j * LANES, v)
         store(m.responses, (2 * j + 1) * LANES, i)
@@ -315,7 +335,7 @@ def simulate(
     recorded_weights, (n_records, n_inputs), of rule 0 in lane 0 after every comparison_interval, or with no rows.
     """
     n_rules, n_inputs = status.shape[0], c.n_inputs
-    width, buffer = c.block * LANES, n_inputs * c.travel * LANES
+    width = c.block * LANES
     registers = m.workspace.reshape(-1, width)
     weights = FILTERED_ROW + n_inputs * LANES
     arriving = weights + 2 * n_inputs * LANES
@@ -329,21 +349,24 @@ def simulate(
     running = np.arange(n_rules)
     n_running = n_rules
 
-    record, travel, sample = 0, 0, 0
+    ahead = blocks_per_travel(c)
+    record, sample, block = 0, 0, 0
     compared = c.comparison_start
     if compared == 0:
         compared += c.comparison_interval
         sample = 1
     begin, offset = 0, 0  # offset: of `begin` in its travel time
     while begin < c.n_steps and n_running > 0:
-        here = (travel & 1) * buffer  # where this travel time's impulses are, and the next one's
-        there = buffer - here
-        if offset == 0:
-            for k in range(e.starts[travel + 1], e.starts[travel + 2]):
-                m.impulses[there + e.arrivals[k]] += c.coupling
         count = min(c.block, c.travel - offset, c.n_steps - begin)
         end = begin + count
-        fill_responses(c, m, here + offset * LANES, count)
+        # Impulses that arrive now, and those that carry the weights of now and arrive one travel time later. If a block
+        # lasts as long, the latter become the former.
+        here = n_inputs * width * (block & 1)
+        there = n_inputs * width - here
+        if ahead > 1:
+            add_impulses(c, e, m, here, block)
+        add_impulses(c, e, m, there, block + ahead)
+        fill_responses(c, m, here, count)
         fill_targets(c, e, m, begin, count)
         for position in range(n_running):
             rule = running[position]
@@ -357,7 +380,7 @@ def simulate(
                     continue
                 j = part - 1
                 q, w = state + FILTERED_ROW + j * LANES, state + weights + j * LANES
-                values, place = code.results[rule, j] * width, there + (j * c.travel + offset) * LANES
+                values, place = code.results[rule, j] * width, there + j * width
                 if plain:
                     move_weight(c, m, q, w, values, place, reached, count, j == 0)
                 else:
@@ -389,12 +412,11 @@ def simulate(
                     running[n_kept] = rule
                     n_kept += 1
             n_running = n_kept
-        offset += count
-        if offset == c.travel:
-            for k in range(e.starts[travel], e.starts[travel + 1]):
-                m.impulses[here + e.arrivals[k]] = 0.0
-            offset = 0
-            travel += 1
+        clear_impulses(e, m, here, block)
+        if ahead > 1:
+            clear_impulses(e, m, there, block + ahead)
+        offset = offset + count if offset + count < c.travel else 0
+        block += 1
         begin = end
     for rule in range(n_rules):
         for lane in range(LANES):
