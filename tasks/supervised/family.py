@@ -229,7 +229,7 @@ class Supervised(TaskFamily):
         n_records = c.n_steps // c.comparison_interval if record else 0
         memory = Memory(
             workspace.ravel(),
-            states=aligned_zeros(n_rules * n_rows(c) * LANES),
+            states=aligned_zeros((n_rules * n_rows(c) + c.block) * LANES),
             responses=aligned_zeros(n_inputs * 2 * LANES),
             impulses=aligned_zeros(2 * n_inputs * c.block * LANES),
             history=aligned_zeros(n_inputs * c.block * LANES if record else 0),

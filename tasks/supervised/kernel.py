@@ -18,16 +18,21 @@ explicit fused multiply-adds, so that a lane's numbers do not depend on its neig
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ruleforge.kernel.compiler import kernel
 from ruleforge.kernel.functions import fused_multiply_add
-from ruleforge.kernel.lanes import LANES, add, broadcast, load, multiply, multiply_add, store, subtract
+from ruleforge.kernel.interpreter import ADD, DIVIDE, MULTIPLY, SUBTRACT
+from ruleforge.kernel.lanes import LANES, add, broadcast, divide, load, multiply, multiply_add, store, subtract
 from tasks.supervised.interpreter import run
 from tasks.supervised.program import POTENTIAL, RESPONSE, TARGET, Code
+
+# Sixteen float64 as one value; only compiled code has such.
+Lanes = Any
 
 # What became of a rule in one experiment.
 RUNNING, NON_FINITE, REJECTED = range(3)
@@ -85,7 +90,7 @@ class Experiments(NamedTuple):
 class Memory(NamedTuple):
     """What the kernel works in, flat float64 on cache lines of 64 bytes, zero at the start.
 
-    workspace: blocks of the interpreter, constants filled in; states: (n_rules, n_rows(c), 16); responses: (n_inputs,
+    workspace: blocks of the interpreter, constants filled in; states: (n_rules, n_rows(c), 16) and a block of zeros; responses: (n_inputs,
     2, 16), potential and current of the unit responses; impulses: (2, n_inputs, block, 16), spikes that arrive in a
     block and one travel time later, scaled by the coupling; history: (n_inputs, block, 16), weights, if recorded.
     """
@@ -228,30 +233,50 @@ def advance_student(c: Constants, m: Memory, state: int, arriving: int, count: i
     store(m.states, state + CURRENT_ROW, i)
 
 
-@kernel(inline=True)
-def move_weight(
-    c: Constants, m: Memory, filtered: int, weights: int, values: int, place: int, arriving: int, count: int, first: bool
-) -> None:
-    """Low-pass the rule's values of one input, move its weight, and send it with the input's spikes, `count` steps.
+def mover(value_of: Callable[[Lanes, Lanes], Lanes]) -> Callable[..., None]:
+    """The kernel that moves the weight of one input by what the rule's last operation makes of its two operands."""
 
-    filtered, weights, arriving: places in the states; values: in the workspace; place: in the impulses. What arrives is
-    added to what other inputs send, or replaces what has arrived before.
-    """
-    smoothing, learning = broadcast(c.smoothing), broadcast(c.learning)
-    q, w = load(m.states, filtered), load(m.states, weights)
-    if first:
+    @kernel(inline=True)
+    def move_weight(
+        c: Constants,
+        m: Memory,
+        filtered: int,
+        weights: int,
+        a: int,
+        b: int,
+        impulses: int,
+        before: int,
+        arriving: int,
+        count: int,
+    ) -> None:
+        """Low-pass the values of one input, move its weight, and send it with the input's spikes, `count` steps.
+
+        a, b: operands, in the workspace; impulses: in the impulses; all others: in the states. before: what the inputs
+        before this one send.
+        """
+        smoothing, learning = broadcast(c.smoothing), broadcast(c.learning)
+        q, w = load(m.states, filtered), load(m.states, weights)
         for n in range(0, count * LANES, LANES):
-            q = multiply_add(smoothing, q, load(m.workspace, values + n))
+            value = value_of(load(m.workspace, a + n), load(m.workspace, b + n))
+            q = multiply_add(smoothing, q, value)
             w = multiply_add(learning, q, w)
-            store(m.states, arriving + n, multiply(load(m.impulses, place + n), w))
-    else:
-        for n in range(0, count * LANES, LANES):
-            q = multiply_add(smoothing, q, load(m.workspace, values + n))
-            w = multiply_add(learning, q, w)
-            sent = multiply_add(load(m.impulses, place + n), w, load(m.states, arriving + n))
+            sent = multiply_add(load(m.impulses, impulses + n), w, load(m.states, before + n))
             store(m.states, arriving + n, sent)
-    store(m.states, filtered, q)
-    store(m.states, weights, w)
+        store(m.states, filtered, q)
+        store(m.states, weights, w)
+
+    compiled: Callable[..., None] = move_weight
+    return compiled
+
+
+@kernel(inline=True)
+def same(a: Lanes, _b: Lanes) -> Lanes:
+    """a."""
+    return a
+
+
+move_by_sum, move_by_difference = mover(add), mover(subtract)
+move_by_product, move_by_quotient, move_by_value = mover(multiply), mover(divide), mover(same)
 
 
 @kernel(inline=True)
@@ -261,12 +286,12 @@ def follow_weight(
     filtered: int,
     weights: int,
     values: int,
-    place: int,
+    impulses: int,
+    before: int,
     arriving: int,
     begin: int,
     count: int,
     history: int,
-    first: bool,
 ) -> None:
     """The same as move_weight, for what is rare: weights that are read now and then only, or that are recorded.
 
@@ -281,12 +306,10 @@ def follow_weight(
         store(m.states, weights, w)
         if (begin + n + 1) % c.reading_interval == 0:
             store(m.states, read, w)
-        impulses, w_read = load(m.impulses, place + n * LANES), load(m.states, read)
-        if first:
-            store(m.states, arriving + n * LANES, multiply(impulses, w_read))
-        else:
-            sent = multiply_add(impulses, w_read, load(m.states, arriving + n * LANES))
-            store(m.states, arriving + n * LANES, sent)
+        sent = multiply_add(
+            load(m.impulses, impulses + n * LANES), load(m.states, read), load(m.states, before + n * LANES)
+        )
+        store(m.states, arriving + n * LANES, sent)
         if m.history.shape[0] > 0:
             store(m.history, history + n * LANES, w)
 
@@ -340,6 +363,7 @@ def simulate(
     weights = FILTERED_ROW + n_inputs * LANES
     arriving = weights + 2 * n_inputs * LANES
     size = arriving + c.travel * LANES
+    nothing = n_rules * size  # zeros behind the last state
     for rule in range(n_rules):
         for index in range(n_inputs * LANES):
             m.states[rule * size + weights + index] = e.weights[index]
@@ -375,16 +399,31 @@ def simulate(
             advance_student(c, m, state, reached, count)
             for part in range(n_inputs + 1):  # what all inputs share, then input after input
                 first, last = code.bounds[rule, part], code.bounds[rule, part + 1]
-                run(code.instructions, first, last, registers, m.workspace, count * LANES)
+                # The last operation of an input is done as its weight moves, and its result is not stored.
+                opcode = code.instructions[last - 1, 0] if plain and part > 0 and last > first else -1
+                joined = opcode == ADD or opcode == SUBTRACT or opcode == MULTIPLY or opcode == DIVIDE
+                run(code.instructions, first, last - joined, registers, m.workspace, count * LANES)
                 if part == 0:
                     continue
                 j = part - 1
                 q, w = state + FILTERED_ROW + j * LANES, state + weights + j * LANES
-                values, place = code.results[rule, j] * width, there + j * width
-                if plain:
-                    move_weight(c, m, q, w, values, place, reached, count, j == 0)
+                impulses, before = there + j * width, nothing if j == 0 else reached
+                if joined:
+                    a, b = code.instructions[last - 1, 2] * width, code.instructions[last - 1, 3] * width
                 else:
-                    follow_weight(c, m, q, w, values, place, reached, begin, count, j * width, j == 0)
+                    a = b = code.results[rule, j] * width
+                if not plain:
+                    follow_weight(c, m, q, w, a, impulses, before, reached, begin, count, j * width)
+                elif opcode == ADD:
+                    move_by_sum(c, m, q, w, a, b, impulses, before, reached, count)
+                elif opcode == SUBTRACT:
+                    move_by_difference(c, m, q, w, a, b, impulses, before, reached, count)
+                elif opcode == MULTIPLY:
+                    move_by_product(c, m, q, w, a, b, impulses, before, reached, count)
+                elif opcode == DIVIDE:
+                    move_by_quotient(c, m, q, w, a, b, impulses, before, reached, count)
+                else:
+                    move_by_value(c, m, q, w, a, b, impulses, before, reached, count)
             squares = load(m.states, state + ERROR_ROW)
             step, row = compared, sample * LANES
             while step <= end:
