@@ -206,17 +206,26 @@ def fill_responses(c: Constants, m: Memory, place: int, count: int) -> None:
 
 
 @kernel(inline=True)
-def fill_targets(c: Constants, e: Experiments, m: Memory, begin: int, count: int) -> None:
-    """Write v, the last sample of the teacher's potential before each step, into its block of the workspace."""
+def fill_targets(c: Constants, e: Experiments, m: Memory, begin: int, count: int, held: int) -> int:
+    """Write v, the last sample of the teacher's potential before each step, into its block of the workspace.
+
+    held: the sample that fills the whole block already, or −1; returned: the same for the next block.
+    """
     first = TARGET * c.block * LANES
     since = begin - c.hold_phase  # a sample is first used in the step after it
     sample = since // c.hold_interval + 1 if since >= 0 else 0
     until = sample * c.hold_interval - since
+    if until >= count:
+        if sample != held:
+            for n in range(c.block):
+                store(m.workspace, first + n * LANES, load(e.held, sample * LANES))
+        return sample
     for n in range(count):
         if n == until:
             sample += 1
             until += c.hold_interval
         store(m.workspace, first + n * LANES, load(e.held, sample * LANES))
+    return -1
 
 
 @kernel(inline=True)
@@ -374,7 +383,7 @@ def simulate(
     n_running = n_rules
 
     ahead = blocks_per_travel(c)
-    record, sample, block = 0, 0, 0
+    record, sample, block, held = 0, 0, 0, -1
     compared = c.comparison_start
     if compared == 0:
         compared += c.comparison_interval
@@ -391,7 +400,7 @@ def simulate(
             add_impulses(c, e, m, here, block)
         add_impulses(c, e, m, there, block + ahead)
         fill_responses(c, m, here, count)
-        fill_targets(c, e, m, begin, count)
+        held = fill_targets(c, e, m, begin, count, held)
         for position in range(n_running):
             rule = running[position]
             state = rule * size
