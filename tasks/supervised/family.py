@@ -25,9 +25,10 @@ from ruleforge.kernel.lanes import LANES, aligned_zeros
 from ruleforge.language.rule import Rule
 from ruleforge.language.signals import Signal, Slot
 from tasks.neuron import JORDAN_2021, propagators
-from tasks.supervised.instance import SupervisedInstance, instance_from_arrays, potential_of, sampled_instance
 from tasks.supervised.group import GroupCache, side_by_side
-from tasks.supervised.kernel import NON_FINITE, REJECTED, RUNNING, Constants, Experiments, Memory, n_rows, simulate
+from tasks.supervised.instance import SupervisedInstance, instance_from_arrays, potential_of, sampled_instance
+from tasks.supervised.kernel import NON_FINITE, REJECTED, RUNNING, simulate
+from tasks.supervised.layout import Constants, Experiments, Memory, n_rows
 from tasks.supervised.parameters import SupervisedParameters
 from tasks.supervised.program import assemble
 
@@ -131,15 +132,10 @@ class Supervised(TaskFamily):
         scores: list[Scores] = []
         for first in range(0, len(instances), LANES):
             group = instances[first : first + LANES]
-            error, status, weights, _, _ = self._simulate(rules, group, give_up_below)
-            for lane, instance in enumerate(group):
-                outcome = tuple(_OUTCOMES[code] for code in status[:, lane].tolist())
-                ok = status[:, lane] == RUNNING
-                fitness = np.where(ok, -error[:, lane], -np.inf)
-                difference = np.where(ok[:, None], weights[:, :, lane], np.nan) - instance.teacher_weights
-                with np.errstate(over="ignore"):  # of a rule whose weights run away, but not to infinity
-                    weight_error = np.sqrt(np.mean(difference**2, axis=1))
-                scores.append(Scores(fitness, outcome, {"weight_error": weight_error}))
+            fitness, status, weight_error, _, _ = self._simulate(rules, group, give_up_below)
+            for lane in range(len(group)):
+                outcome = tuple(_OUTCOMES[code] for code in status[lane].tolist())
+                scores.append(Scores(fitness[lane], outcome, {"weight_error": weight_error[lane]}))
         return scores
 
     def trace(self, rule: Rule, instance: SupervisedInstance) -> Trace:
@@ -234,12 +230,10 @@ class Supervised(TaskFamily):
             impulses=aligned_zeros(2 * n_inputs * c.block * LANES),
             history=aligned_zeros(n_inputs * c.block * LANES if record else 0),
         )
-        error = np.empty((n_rules, LANES))
-        status = np.empty((n_rules, LANES), dtype=np.int64)
-        weights = np.empty((n_rules, n_inputs, LANES))
+        fitness, weight_error = np.empty((LANES, n_rules)), np.empty((LANES, n_rules))
+        status = np.empty((LANES, n_rules), dtype=np.int64)
         potential, weight_history = np.full(n_records, np.nan), np.full((n_records, n_inputs), np.nan)
         limit = math.inf if give_up_below is None else -give_up_below
-        simulate(
-            c, self._experiments(instances), code, memory, limit, error, status, weights, potential, weight_history
-        )
-        return error, status, weights, potential, weight_history
+        experiments = self._experiments(instances)
+        simulate(c, experiments, code, memory, limit, fitness, status, weight_error, potential, weight_history)
+        return fitness, status, weight_error, potential, weight_history

@@ -1,4 +1,4 @@
-"""Instances side by side, in the form that the kernel reads; made once and kept, because a search comes back to them."""
+"""Instances side by side, in the form that the kernel reads: made once and kept, a search comes back to them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ruleforge.kernel.lanes import LANES, aligned_zeros
+from tasks.supervised.inputs import sort_arrivals
 from tasks.supervised.instance import SupervisedInstance
-from tasks.supervised.kernel import Constants, Experiments, sort_arrivals
+from tasks.supervised.layout import Constants, Experiments
 
 # A group of 16 at default sizes takes 3 MB.
 MAX_KEPT_BYTES = 48_000_000
@@ -27,12 +28,14 @@ def side_by_side(c: Constants, instances: Sequence[SupervisedInstance]) -> Exper
     )
     held = aligned_zeros(len(instances[0].held_targets), LANES)
     compared = aligned_zeros(len(instances[0].compared_targets), LANES)
-    weights = aligned_zeros(c.n_inputs, LANES)
+    weights, teacher = aligned_zeros(c.n_inputs, LANES), aligned_zeros(c.n_inputs, LANES)
     held[:], compared[:] = c.rest, c.rest
     for lane, instance in enumerate(instances):
         held[:, lane], compared[:, lane] = instance.held_targets, instance.compared_targets
-        weights[:, lane] = instance.initial_weights
-    return Experiments(arrivals, starts, held.ravel(), compared.ravel(), weights.ravel(), len(instances))
+        weights[:, lane], teacher[:, lane] = instance.initial_weights, instance.teacher_weights
+    return Experiments(
+        arrivals, starts, held.ravel(), compared.ravel(), weights.ravel(), teacher.ravel(), len(instances)
+    )
 
 
 class GroupCache:

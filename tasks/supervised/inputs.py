@@ -1,0 +1,126 @@
+"""What does not depend on the rule: the teacher, the order of events, impulses, responses and targets of a block."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleforge.kernel.compiler import kernel
+from ruleforge.kernel.functions import fused_multiply_add
+from ruleforge.kernel.lanes import LANES, broadcast, load, multiply_add, store
+from tasks.supervised.layout import Constants, Experiments, Memory, blocks_per_travel
+from tasks.supervised.program import RESPONSE, TARGET
+
+
+@kernel()
+def response(
+    n_steps: int,
+    arrivals: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    membrane: float,
+    current: float,
+    coupling: float,
+    rest: float,
+) -> NDArray[np.float64]:
+    """Potential of a neuron at steps 0 … n_steps, mV; arrivals: (n_spikes,) ascending steps; weights: pA of each."""
+    arriving = np.zeros(n_steps + 1)
+    for k in range(arrivals.shape[0]):
+        if arrivals[k] > n_steps:
+            break
+        arriving[arrivals[k]] += weights[k]
+    potential = np.empty(n_steps + 1)
+    v, i = 0.0, arriving[0]
+    potential[0] = rest
+    for step in range(1, n_steps + 1):
+        v = fused_multiply_add(v, membrane, i * coupling)
+        i = fused_multiply_add(i, current, arriving[step])
+        potential[step] = rest + v
+    return potential
+
+
+@kernel()
+def sort_arrivals(
+    c: Constants, lane_starts: NDArray[np.int64], steps: NDArray[np.int64], inputs: NDArray[np.int64]
+) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """`arrivals` and `starts` of Experiments.
+
+    lane_starts: (17,), where each lane's spikes begin in steps (ascending within a lane) and inputs, (n_spikes,) each.
+    """
+    n_blocks = blocks_per_travel(c) * ((c.n_steps + c.travel - 1) // c.travel + 1)
+    starts, following = np.zeros(n_blocks + 1, np.int64), np.zeros(n_blocks + 1, np.int64)
+    arrivals = np.empty(steps.shape[0], np.uint32)
+    for counting in (True, False):
+        for lane in range(LANES):
+            block, begin, offset, count = 0, 0, 0, c.block  # a block covers steps begin + 1 … begin + count
+            for k in range(lane_starts[lane], lane_starts[lane + 1]):
+                step = steps[k] + c.delay
+                if step > c.n_steps:
+                    break
+                while step > begin + count:
+                    block, begin, offset = block + 1, begin + count, (offset + count) % c.travel
+                    count = min(c.block, c.travel - offset)
+                if counting:
+                    starts[block + 1] += 1
+                else:
+                    arrivals[following[block]] = (inputs[k] * c.block + step - begin - 1) * LANES + lane
+                    following[block] += 1
+        if counting:
+            for block in range(n_blocks):
+                starts[block + 1] += starts[block]
+                following[block + 1] = starts[block + 1]
+    return arrivals[: starts[n_blocks]].copy(), starts
+
+
+@kernel(inline=True)
+def add_impulses(c: Constants, e: Experiments, m: Memory, place: int, block: int) -> None:
+    """Add what arrives in a block to the impulses that begin at `place`."""
+    for k in range(e.starts[block], e.starts[block + 1]):
+        m.impulses[np.uint64(place) + np.uint64(e.arrivals[k])] += c.coupling
+
+
+@kernel(inline=True)
+def clear_impulses(e: Experiments, m: Memory, place: int, block: int) -> None:
+    """Take it away again."""
+    for k in range(e.starts[block], e.starts[block + 1]):
+        m.impulses[np.uint64(place) + np.uint64(e.arrivals[k])] = 0.0
+
+
+@kernel(inline=True)
+def fill_responses(c: Constants, m: Memory, place: int, count: int) -> None:
+    """Advance the unit responses s of all inputs by `count` steps into their blocks of the workspace.
+
+    place: where the impulses of the first input begin.
+    """
+    width = c.block * LANES
+    membrane, current = broadcast(c.membrane), broadcast(c.current)
+    for j in range(c.n_inputs):
+        v, i = load(m.responses, 2 * j * LANES), load(m.responses, (2 * j + 1) * LANES)
+        for n in range(0, count * LANES, LANES):
+            v = multiply_add(v, membrane, i)
+            i = multiply_add(i, current, load(m.impulses, place + j * width + n))
+            store(m.workspace, (RESPONSE + j) * width + n, v)
+        store(m.responses, 2 * j * LANES, v)
+        store(m.responses, (2 * j + 1) * LANES, i)
+
+
+@kernel(inline=True)
+def fill_targets(c: Constants, e: Experiments, m: Memory, begin: int, count: int, held: int) -> int:
+    """Write v, the last sample of the teacher's potential before each step, into its block of the workspace.
+
+    held: the sample that fills the whole block already, or −1; returned: the same for the next block.
+    """
+    first = TARGET * c.block * LANES
+    since = begin - c.hold_phase  # a sample is first used in the step after it
+    sample = since // c.hold_interval + 1 if since >= 0 else 0
+    until = sample * c.hold_interval - since
+    if until >= count:
+        if sample != held:
+            for n in range(c.block):
+                store(m.workspace, first + n * LANES, load(e.held, sample * LANES))
+        return sample
+    for n in range(count):
+        if n == until:
+            sample += 1
+            until += c.hold_interval
+        store(m.workspace, first + n * LANES, load(e.held, sample * LANES))
+    return -1
