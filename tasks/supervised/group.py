@@ -23,8 +23,8 @@ def side_by_side(c: Constants, instances: Sequence[SupervisedInstance]) -> Exper
     arrivals, starts = sort_arrivals(
         c,
         np.concatenate([[0], np.cumsum(n_spikes)]).astype(np.int64),
-        np.concatenate([instance.spike_steps for instance in instances]),
-        np.concatenate([instance.spike_inputs for instance in instances]),
+        np.concatenate([instance.spike_steps for instance in instances], dtype=np.int32, casting="same_kind"),
+        np.concatenate([instance.spike_inputs for instance in instances], dtype=np.int32, casting="same_kind"),
     )
     held = aligned_zeros(len(instances[0].held_targets), LANES)
     compared = aligned_zeros(len(instances[0].compared_targets), LANES)
@@ -45,7 +45,7 @@ class GroupCache:
         self._size = size
         # The instances are kept as well, so that nobody else gets their identity.
         self._kept: OrderedDict[tuple[int, ...], tuple[Sequence[SupervisedInstance], Experiments]] = OrderedDict()
-        self._bytes = 0
+        self.n_bytes = 0  # of all that is kept
         self._lock = threading.Lock()
 
     def get(self, instances: Sequence[SupervisedInstance], build: Callable[[], Experiments]) -> Experiments:
@@ -59,10 +59,10 @@ class GroupCache:
         with self._lock:
             if place not in self._kept:
                 self._kept[place] = tuple(instances), group
-                self._bytes += _bytes(instances, group)
-            while self._bytes > self._size:
+                self.n_bytes += _bytes(instances, group)
+            while self.n_bytes > self._size:
                 _, dropped = self._kept.popitem(last=False)
-                self._bytes -= _bytes(*dropped)
+                self.n_bytes -= _bytes(*dropped)
         return group
 
 

@@ -40,35 +40,31 @@ def response(
 
 @kernel()
 def sort_arrivals(
-    c: Constants, lane_starts: NDArray[np.int64], steps: NDArray[np.int64], inputs: NDArray[np.int64]
+    c: Constants, lane_starts: NDArray[np.int64], steps: NDArray[np.int32], inputs: NDArray[np.int32]
 ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     """`arrivals` and `starts` of Experiments.
 
     lane_starts: (17,), where each lane's spikes begin in steps (ascending within a lane) and inputs, (n_spikes,) each.
     """
     n_blocks = blocks_per_travel(c) * ((c.n_steps + c.travel - 1) // c.travel + 1)
-    starts, following = np.zeros(n_blocks + 1, np.int64), np.zeros(n_blocks + 1, np.int64)
+    starts = np.zeros(n_blocks + 1, np.int64)
     arrivals = np.empty(steps.shape[0], np.uint32)
-    for counting in (True, False):
+    following, found = lane_starts[:LANES].copy(), 0
+    begin, offset = 0, 0
+    for block in range(n_blocks):
+        count = min(c.block, c.travel - offset)
+        last = min(begin + count, c.n_steps)
         for lane in range(LANES):
-            block, begin, offset, count = 0, 0, 0, c.block  # a block covers steps begin + 1 … begin + count
-            for k in range(lane_starts[lane], lane_starts[lane + 1]):
-                step = steps[k] + c.delay
-                if step > c.n_steps:
-                    break
-                while step > begin + count:
-                    block, begin, offset = block + 1, begin + count, (offset + count) % c.travel
-                    count = min(c.block, c.travel - offset)
-                if counting:
-                    starts[block + 1] += 1
-                else:
-                    arrivals[following[block]] = (inputs[k] * c.block + step - begin - 1) * LANES + lane
-                    following[block] += 1
-        if counting:
-            for block in range(n_blocks):
-                starts[block + 1] += starts[block]
-                following[block + 1] = starts[block + 1]
-    return arrivals[: starts[n_blocks]].copy(), starts
+            k = following[lane]
+            while k < lane_starts[lane + 1] and steps[k] + c.delay <= last:
+                arrivals[found] = (inputs[k] * c.block + steps[k] + c.delay - begin - 1) * LANES + lane
+                found += 1
+                k += 1
+            following[lane] = k
+        starts[block + 1] = found
+        begin += count
+        offset = offset + count if offset + count < c.travel else 0
+    return arrivals[:found], starts
 
 
 @kernel(inline=True)
