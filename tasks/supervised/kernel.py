@@ -95,7 +95,63 @@ def mover(value_of: Callable[[Lanes, Lanes], Lanes]) -> Callable[..., None]:
         store(m.states, filtered, q)
         store(m.states, weights, w)
 
-    compiled: Callable[..., None] = move_weight
+    @kernel(inline=True)
+    def move_two(
+        c: Constants,
+        m: Memory,
+        filtered: int,
+        weights: int,
+        a: int,
+        b: int,
+        a_next: int,
+        b_next: int,
+        impulses: int,
+        before: int,
+        arriving: int,
+        count: int,
+    ) -> None:
+        """The same for an input and the next one."""
+        width = c.block * LANES
+        smoothing, learning = broadcast(c.smoothing), broadcast(c.learning)
+        q, w = load(m.states, filtered), load(m.states, weights)
+        q_next, w_next = load(m.states, filtered + LANES), load(m.states, weights + LANES)
+        for n in range(0, count * LANES, LANES):
+            value = value_of(load(m.workspace, a + n), load(m.workspace, b + n))
+            q = multiply_add(smoothing, q, value)
+            w = multiply_add(learning, q, w)
+            sent = multiply_add(load(m.impulses, impulses + n), w, load(m.states, before + n))
+            value = value_of(load(m.workspace, a_next + n), load(m.workspace, b_next + n))
+            q_next = multiply_add(smoothing, q_next, value)
+            w_next = multiply_add(learning, q_next, w_next)
+            sent = multiply_add(load(m.impulses, impulses + width + n), w_next, sent)
+            store(m.states, arriving + n, sent)
+        store(m.states, filtered, q)
+        store(m.states, weights, w)
+        store(m.states, filtered + LANES, q_next)
+        store(m.states, weights + LANES, w_next)
+
+    @kernel(inline=True)
+    def move(
+        c: Constants,
+        m: Memory,
+        two: bool,
+        filtered: int,
+        weights: int,
+        a: int,
+        b: int,
+        a_next: int,
+        b_next: int,
+        impulses: int,
+        before: int,
+        arriving: int,
+        count: int,
+    ) -> None:
+        if two:
+            move_two(c, m, filtered, weights, a, b, a_next, b_next, impulses, before, arriving, count)
+        else:
+            move_weight(c, m, filtered, weights, a, b, impulses, before, arriving, count)
+
+    compiled: Callable[..., None] = move
     return compiled
 
 
@@ -234,27 +290,32 @@ def simulate(
                 opcode = code.instructions[last - 1, 0] if plain and part > 0 and last > first else -1
                 joined = opcode in (ADD, SUBTRACT, MULTIPLY, DIVIDE)
                 run(code.instructions, first, last - joined, registers, m.workspace, count * LANES)
-                if part == 0:
-                    continue
-                j = part - 1
+                if part == 0 or (plain and part % 2 == 1 and part < n_inputs):
+                    continue  # two inputs go together
+                two = plain and part % 2 == 0
+                j = part - 2 if two else part - 1
                 q, w = state + FILTERED_ROW + j * LANES, state + weights + j * LANES
                 impulses, before = there + j * width, nothing if j == 0 else reached
                 if joined:
-                    a, b = code.instructions[last - 1, 2] * width, code.instructions[last - 1, 3] * width
+                    a_next, b_next = code.instructions[last - 1, 2] * width, code.instructions[last - 1, 3] * width
+                    a, b = a_next, b_next
+                    if two:
+                        a, b = code.instructions[first - 1, 2] * width, code.instructions[first - 1, 3] * width
                 else:
+                    a_next = b_next = code.results[rule, part - 1] * width
                     a = b = code.results[rule, j] * width
                 if not plain:
                     follow_weight(c, m, q, w, a, impulses, before, reached, begin, count, j * width)
                 elif opcode == ADD:
-                    move_by_sum(c, m, q, w, a, b, impulses, before, reached, count)
+                    move_by_sum(c, m, two, q, w, a, b, a_next, b_next, impulses, before, reached, count)
                 elif opcode == SUBTRACT:
-                    move_by_difference(c, m, q, w, a, b, impulses, before, reached, count)
+                    move_by_difference(c, m, two, q, w, a, b, a_next, b_next, impulses, before, reached, count)
                 elif opcode == MULTIPLY:
-                    move_by_product(c, m, q, w, a, b, impulses, before, reached, count)
+                    move_by_product(c, m, two, q, w, a, b, a_next, b_next, impulses, before, reached, count)
                 elif opcode == DIVIDE:
-                    move_by_quotient(c, m, q, w, a, b, impulses, before, reached, count)
+                    move_by_quotient(c, m, two, q, w, a, b, a_next, b_next, impulses, before, reached, count)
                 else:
-                    move_by_value(c, m, q, w, a, b, impulses, before, reached, count)
+                    move_by_value(c, m, two, q, w, a, b, a_next, b_next, impulses, before, reached, count)
             squares = load(m.states, state + ERROR_ROW)
             step, row = compared, sample * LANES
             while step <= end:

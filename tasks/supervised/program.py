@@ -123,6 +123,7 @@ class _Layout:
         for operation in operations:
             if not operation.per_input:
                 self.temporaries[id(operation)] = self._new_block()
+        n_shared = self.n_blocks
         per_input = [operation for operation in operations if operation.per_input]
         last_reader = {
             id(operand): index for index, operation in enumerate(per_input) for operand in operation.operands
@@ -134,6 +135,10 @@ class _Layout:
             for operand in {id(operand): operand for operand in operation.operands}.values():
                 if isinstance(operand, _Operation) and operand.per_input and last_reader[id(operand)] == index:
                     free.append(self.temporaries[id(operand)])
+        # Every other input has blocks of its own, so that two of them can be under way.
+        self.n_shared = n_shared
+        self.n_per_input = self.n_blocks - n_shared
+        self.n_blocks += self.n_per_input
 
     def _new_block(self) -> int:
         self.n_blocks += 1
@@ -142,7 +147,7 @@ class _Layout:
     def block(self, value: _Value, index: int) -> int:
         """The block of a value while the rule is evaluated for input `index`."""
         if isinstance(value, _Operation):
-            return self.temporaries[id(value)]
+            return self.temporaries[id(value)] + (self.n_per_input if value.per_input and index % 2 else 0)
         if isinstance(value, float):
             return self.constant_blocks[np.float64(value).tobytes()]
         return value + index if value == RESPONSE else value
