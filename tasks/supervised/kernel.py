@@ -64,7 +64,7 @@ def advance_student(c: Constants, m: Memory, state: int, arriving: int, count: i
 
 
 def mover(value_of: Callable[[Lanes, Lanes], Lanes]) -> Callable[..., None]:
-    """The kernel that moves the weight of one input by what the rule's last operation makes of its two operands."""
+    """A kernel that moves the weights of one or two inputs by what the rule's last operation makes of its operands."""
 
     @kernel(inline=True)
     def move_weight(
@@ -146,6 +146,7 @@ def mover(value_of: Callable[[Lanes, Lanes], Lanes]) -> Callable[..., None]:
         arriving: int,
         count: int,
     ) -> None:
+        """One input, or two: each would wait for its own last step."""
         if two:
             move_two(c, m, filtered, weights, a, b, a_next, b_next, impulses, before, arriving, count)
         else:
