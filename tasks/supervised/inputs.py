@@ -23,17 +23,16 @@ def response(
     rest: float,
 ) -> NDArray[np.float64]:
     """Potential of a neuron at steps 0 … n_steps, mV; arrivals: (n_spikes,) ascending steps; weights: pA of each."""
-    arriving = np.zeros(n_steps + 1)
+    potential = np.zeros(n_steps + 1)  # at first what arrives in each step, pA
     for k in range(arrivals.shape[0]):
         if arrivals[k] > n_steps:
             break
-        arriving[arrivals[k]] += weights[k]
-    potential = np.empty(n_steps + 1)
-    v, i = 0.0, arriving[0]
+        potential[arrivals[k]] += weights[k]
+    v, i = 0.0, potential[0]
     potential[0] = rest
     for step in range(1, n_steps + 1):
         v = fused_multiply_add(v, membrane, i * coupling)
-        i = fused_multiply_add(i, current, arriving[step])
+        i = fused_multiply_add(i, current, potential[step])
         potential[step] = rest + v
     return potential
 
