@@ -127,6 +127,7 @@ class Supervised(TaskFamily):
     ) -> list[Scores]:
         """Score a batch of rules on several instances: sixteen cost little more than one. The same bits as one by one.
 
+        give_up_below: of sixteen instances a rule is given up on all, when their mean is certain to end below it.
         metrics: weight_error, root-mean-square difference to the teacher's weights at the end, pA (NaN unless ok).
         """
         scores: list[Scores] = []
@@ -137,6 +138,16 @@ class Supervised(TaskFamily):
                 outcome = tuple(_OUTCOMES[code] for code in status[lane].tolist())
                 scores.append(Scores(fitness[lane], outcome, {"weight_error": weight_error[lane]}))
         return scores
+
+    def hurdle(self, survivors: NDArray[np.float64]) -> float | None:
+        """The mean fitness of one group of side-by-side instances under which a rule ends below every survivor.
+
+        No fitness exceeds 0, so that a group that has used up what the worst survivor has in all instances decides.
+        """
+        n = survivors.shape[1]
+        smallest = n % LANES or LANES if n > LANES else n
+        worst = float(survivors.mean(axis=1).min())
+        return worst * n / smallest
 
     def trace(self, rule: Rule, instance: SupervisedInstance) -> Trace:
         """Both potentials, their difference and the weights, recorded once per comparison interval."""

@@ -206,22 +206,30 @@ def look(c: Constants, m: Memory, rule: int, state: int, limit: float, n_lanes: 
     """Whether a rule is still running in some lane; `status`, (16, n_rules), is brought up to date.
 
     A value of the rule that is not finite stays in its low-pass filter for good, so that looking now and then suffices.
+    Errors only grow, so that a mean error above the limit stays there; with a limit, one lane that is not finite decides
+    about all of them.
     """
     zero = broadcast(0.0)
     mark = zero  # NaN after the first ∞ or NaN
     for row in range(MEMBRANE_ROW, FILTERED_ROW + 2 * c.n_inputs * LANES, LANES):
         mark = multiply_add(load(m.states, state + row), zero, mark)
     store(m.states, state + MARK_ROW, mark)
-    going = False
+    going, error, finite = False, 0.0, True
     for lane in range(n_lanes):
         # Whatever befell a lane first is kept: it must not depend on how long the others went on.
+        if status[lane, rule] == RUNNING and math.isnan(m.states[state + MARK_ROW + lane]):
+            status[lane, rule] = NON_FINITE
         if status[lane, rule] == RUNNING:
-            if math.isnan(m.states[state + MARK_ROW + lane]):
-                status[lane, rule] = NON_FINITE
-            elif math.sqrt(m.states[state + ERROR_ROW + lane]) > limit:
+            going = True
+        else:
+            finite = False
+        error += math.sqrt(m.states[state + ERROR_ROW + lane])
+    # The mean that others form of the same errors may differ in its last bits.
+    if limit < math.inf and (not finite or error / n_lanes > limit * (1.0 + 1e-12)):
+        for lane in range(n_lanes):
+            if status[lane, rule] == RUNNING:
                 status[lane, rule] = REJECTED
-            else:
-                going = True
+        return False
     return going
 
 
@@ -240,7 +248,7 @@ def simulate(
 ) -> None:
     """Simulate every rule of `code` in every experiment.
 
-    limit: a rule whose error exceeds it is given up. Written: status, fitness and weight_error, (16, n_rules): minus
+    limit: a rule whose mean error over the experiments exceeds it is given up. Written: status, fitness and weight_error, (16, n_rules): minus
     the root of the summed squared difference of potentials, mV, −∞ unless still running; root of the mean squared
     difference of weights at the end, pA, NaN unless still running. recorded_potential, (n_records,), recorded_weights,
     (n_records, n_inputs), of rule 0 in lane 0 after every comparison_interval, or with no rows.
