@@ -146,7 +146,7 @@ class Supervised(TaskFamily):
         """
         n = survivors.shape[1]
         smallest = n % LANES or LANES if n > LANES else n
-        worst = float(survivors.mean(axis=1).min())
+        worst: float = survivors.mean(axis=1).min().item()
         return worst * n / smallest
 
     def trace(self, rule: Rule, instance: SupervisedInstance) -> Trace:
