@@ -9,28 +9,22 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.openapi.utils import get_openapi
-from pydantic.json_schema import models_json_schema
 from starlette.responses import Response
 
 from api.http import families, jobs, operations, problems, rules, streams, studies
 from api.http.cluster import ClusterView, RunnerStatus
+from api.http.description import document
 from api.http.drawing import Drawing
 from api.http.events import EventHub
-from api.http.models import Description
 from api.http.service import Service
 from api.http.telemetry import Metrics, Observed
-from ruleforge.spec import JobSpec
 from ruleforge.store import Store
-from workers.evaluation import EvaluationSpec
 
 DESCRIPTION = """Submit evolution jobs, follow them, and search the rules that were ever found.
 
 Errors are `application/problem+json` (RFC 9457), with a JSON pointer to each refused field. Lists come in pages:
 `next` goes into `cursor`, or follow the Link header. Answers to GET have an ETag; ask again with If-None-Match.
 Numbers that are not finite are null."""
-# Read by routes themselves, so that the framework does not know them.
-BODIES = (JobSpec, EvaluationSpec, Description)
 
 
 def create_app(store: Store, runner: RunnerStatus | None = None, scheduler: str | None = None) -> FastAPI:
@@ -78,18 +72,7 @@ def _description_of(app: FastAPI) -> Callable[[], dict[str, Any]]:
 
     def describe() -> dict[str, Any]:
         if app.openapi_schema is None:
-            document = get_openapi(
-                title=app.title, version=app.version, description=app.description, routes=app.routes
-            )
-            schemas = document["components"]["schemas"]
-            _, own = models_json_schema(
-                [(model, "validation") for model in (*BODIES, problems.ProblemDetails)],
-                ref_template="#/components/schemas/{model}",
-            )
-            schemas.update(own["$defs"])
-            for name in ("HTTPValidationError", "ValidationError"):  # the framework's own errors are never sent
-                schemas.pop(name, None)
-            app.openapi_schema = document
+            app.openapi_schema = document(app)
         return app.openapi_schema
 
     return describe

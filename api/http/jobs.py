@@ -62,7 +62,7 @@ def submit_job(
         location, content = f"{PREFIX}/studies/{study}", study_object(here.store, study)
     else:
         id = submit(here.store, spec, request=request)
-            location, content = f"{PREFIX}/jobs/{id}", job_details(here.store.job(id))
+        location, content = f"{PREFIX}/jobs/{id}", job_details(here.store.job(id))
     return JSONResponse(content.model_dump(mode="json"), HTTPStatus.ACCEPTED, {"Location": location})
 
 

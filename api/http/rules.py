@@ -128,7 +128,7 @@ def export(here: Here, found: OneRule, request: Request, query: Annotated[Export
     """The rule in a form that other programs read, as `ruleforge export` writes it."""
     form = format_named(query.format)
     offering(form.media_type)(request)
-    text = export_rule(found, form.name, _parameters(here, found, query.job))
+    text = export_rule(found, form.name, parameters=_parameters(here, found, query.job))
     named = {"Content-Disposition": f'inline; filename="{found.rule.id[:12]}{form.suffix}"'}
     return Response(text, media_type=form.media_type, headers=named)
 
