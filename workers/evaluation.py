@@ -95,9 +95,7 @@ def _evaluate(store: Store, job_id: str, evaluator: Evaluator, stop: Callable[[]
     spec = store.job(job_id).spec
     bound = family(spec["task"], spec["parameters"])
     rule = Rule.parse(spec["rule"], type(bound))
-    (found,) = evaluate_rules(
-        evaluator, bound, [rule], split=spec["split"], n=spec["n"], seed=spec["seed"], stop=stop
-    )
+    (found,) = evaluate_rules(evaluator, bound, [rule], split=spec["split"], n=spec["n"], seed=spec["seed"], stop=stop)
     # The rule is recorded first, so that whoever has the result can ask for its trace.
     store.add_scores([rule_record(rule, Recogniser(bound.known_rules()))], [])
     store.finish(job_id, "succeeded", "evaluated", "evaluated", {"job": job_id, **found}, {}, [], lease)

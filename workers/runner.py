@@ -111,9 +111,7 @@ class Runner:
         evaluator = SharedEvaluator(self._evaluator, self.turns, item.id)
         stop = self._stopping.is_set
         if item.kind == KIND:
-            state = run_evaluation(
-                self._store, item.id, evaluator, stop=stop, when_stopped="queued", allowed=TAKEN
-            )
+            state = run_evaluation(self._store, item.id, evaluator, stop=stop, when_stopped="queued", allowed=TAKEN)
             return state, state
         result = run_job(
             self._store,

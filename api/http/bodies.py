@@ -79,7 +79,9 @@ def _parsed(body: bytes) -> dict[str, Any]:
         raise Problem(HTTPStatus.BAD_REQUEST, f"expected a body in JSON: {error}") from None
     if not isinstance(given, dict):
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "expected a JSON object", [("", "expected a JSON object")])
-    unusable = [(pointer, "expected text without the character NUL and lone surrogates") for pointer in _unusable(given)]
+    unusable = [
+        (pointer, "expected text without the character NUL and lone surrogates") for pointer in _unusable(given)
+    ]
     if unusable:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the body has text that cannot be kept: see errors", unusable)
     return given

@@ -18,13 +18,18 @@ FRESH_SECONDS, ANSWER_SECONDS = 2.0, 3.0
 
 
 class RunnerStatus(Protocol):
-    """What is known of the runner that this service started."""
+    """What is known of the runner that this service started; each as in `RunnerObject`."""
 
-    alive: bool
-    process: int | None
-    workers: int | None
-    jobs: int | None
-    restarts: int
+    @property
+    def alive(self) -> bool: ...  # noqa: D102
+    @property
+    def process(self) -> int | None: ...  # noqa: D102
+    @property
+    def workers(self) -> int | None: ...  # noqa: D102
+    @property
+    def jobs(self) -> int | None: ...  # noqa: D102
+    @property
+    def restarts(self) -> int: ...  # noqa: D102
 
 
 def age(moment: datetime | None) -> float | None:

@@ -20,7 +20,9 @@ from workers.trace import figure_svg, trace_of
 
 def _simplified(rule: Rule) -> dict[str, Any] | None:
     simple = simplified(rule)
-    return simple and {
+    if simple is None:
+        return None
+    return {
         "rule": simple.rule.text,
         "latex": simple.rule.latex,
         "mathml": simple.rule.mathml,
@@ -45,9 +47,9 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Answer until the input ends. It gives way to whatever else the machine does: nobody waits for less than a second."""
+    """Answer until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service, which ends this process
-    os.nice(5)
+    os.nice(5)  # it gives way to what answers at once
     # Only answers go to the service: whatever a library prints goes to the log.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

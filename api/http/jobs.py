@@ -204,9 +204,7 @@ def get_history(
     response_model=models.Items[models.RuleObject],
     responses=responses(404) | {200: {"content": _tabular(CSV) | _tabular(LATEX)}},
 )
-def get_front(
-    here: Here, job: OneJob, media_type: Annotated[str, Depends(offering(JSON, CSV, LATEX))]
-) -> Response:
+def get_front(here: Here, job: OneJob, media_type: Annotated[str, Depends(offering(JSON, CSV, LATEX))]) -> Response:
     """The rules not beaten in both fitness and complexity, simplest first. Also as CSV and as a LaTeX table."""
     front = [front_object(item) for item in here.store.front(job.id)]
     if media_type == CSV:

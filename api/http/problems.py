@@ -142,7 +142,8 @@ def _of_http(error: HTTPException) -> Problem:
 def _of_fault(error: Exception) -> Problem:
     structlog.get_logger().error("unexpected_fault", exc_info=error)
     return Problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "the service has a fault: its log tells more under this request's X-Request-ID"
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "the service has a fault: its log tells more under this request's X-Request-ID",
     )
 
 

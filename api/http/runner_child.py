@@ -13,6 +13,7 @@ import re
 import signal
 import sys
 import threading
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -30,10 +31,8 @@ _JOB = re.compile(r"\bJob ([0-9a-f]{12})\b")
 def say(message: str) -> None:
     """A line of log; one that nobody reads any more must not stop a job."""
     found = _JOB.search(message)
-    try:
+    with suppress(OSError):  # standard error was closed with the service; the jobs go back into the queue all the same
         structlog.get_logger().info(message, source="runner", **({"job": found[1]} if found else {}))
-    except OSError:
-        pass  # standard error was closed with the service; the jobs go back into the queue all the same
 
 
 def _wait_for_end(ended: threading.Event) -> None:

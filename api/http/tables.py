@@ -28,7 +28,9 @@ def _csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 def generations_table(generations: Iterable[Mapping[str, Any]]) -> str:
     """One line for each generation; the front as ids with blanks between."""
     head = list(GenerationObject.model_fields)
-    return _csv(head, ([*(row[name] for name in head if name != "front"), " ".join(row["front"])] for row in generations))
+    return _csv(
+        head, ([*(row[name] for name in head if name != "front"), " ".join(row["front"])] for row in generations)
+    )
 
 
 def front_table(front: Iterable[RuleObject]) -> str:
@@ -39,7 +41,10 @@ def front_table(front: Iterable[RuleObject]) -> str:
     return _csv(
         head,
         (
-            [*(getattr(rule, name) for name in plain), *(getattr(rule.validation_fitness, name, None) for name in validated)]
+            [
+                *(getattr(rule, name) for name in plain),
+                *(getattr(rule.validation_fitness, name, None) for name in validated),
+            ]
             for rule in front
         ),
     )
