@@ -59,7 +59,7 @@ def submit_evaluation(store: Store, asked: EvaluationSpec, request: RequestKey |
         versions=versions(bound),
         priority=PRIORITY,
     )
-    return store.create_job(job, request).id
+    return store.create_job(job) if request is None else store.create_job_once(job, request).id
 
 
 def run_evaluation(

@@ -95,7 +95,8 @@ def submit(store: Store, spec: JobSpec, priority: int = 0, request: RequestKey |
             f"replicates: a job has one seed, and {spec.replicates} were asked for: run `ruleforge study FILE.toml`",
             pointer="/replicates",
         )
-    return store.create_job(new_job(spec, priority), request).id
+    job = new_job(spec, priority)
+    return store.create_job(job) if request is None else store.create_job_once(job, request).id
 
 
 def run_job(

@@ -94,8 +94,8 @@ def submit_study(store: Store, asked: Study, priority: int = 0, request: Request
             {"label": label, "specification": spec.model_dump(mode="json")} for label, spec in asked.configurations
         ]
     }
-    study = NewStudy(spec=content, spec_hash=asked.hash, name=asked.name, jobs=jobs)
-    return store.create_study(study, request).id
+    made = NewStudy(spec=content, spec_hash=asked.hash, name=asked.name, jobs=jobs)
+    return store.create_study(made) if request is None else store.create_study_once(made, request).id
 
 
 def run_study(
