@@ -15,7 +15,6 @@ from ruleforge.errors import InputError
 from ruleforge.family import family
 from ruleforge.language.rule import Rule
 from ruleforge.language.simplify import simplified
-from workers.trace import figure_svg, trace_of
 
 
 def _simplified(rule: Rule) -> dict[str, Any] | None:
@@ -38,6 +37,8 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
         rule = Rule.from_tokens(question["tokens"], question["task"])
         if question["what"] == "simplified":
             return {"done": _simplified(rule)}
+        from workers.trace import figure_svg, trace_of
+
         bound = family(rule.task, question["parameters"])
         if question["what"] == "trace":
             return {"done": trace_of(bound, rule)}
