@@ -98,4 +98,4 @@ def _evaluate(store: Store, job_id: str, evaluator: Evaluator, stop: Callable[[]
     (found,) = evaluate_rules(evaluator, bound, [rule], split=spec["split"], n=spec["n"], seed=spec["seed"], stop=stop)
     # The rule is recorded first, so that whoever has the result can ask for its trace.
     store.add_scores([rule_record(rule, Recogniser(bound.known_rules()))], [])
-    store.finish(job_id, "succeeded", "evaluated", "evaluated", {"job": job_id, **found}, {}, [], lease)
+    store.finish(job_id, "succeeded", None, "evaluated", {"job": job_id, **found}, {}, [], lease)

@@ -131,7 +131,6 @@ class GenerationObject(BaseModel):
     median: float | None
     n_distinct: int
     seconds: float = Field(description="of the job so far")
-    front: list[str] = Field(description="ids of the rules not beaten in both fitness and complexity")
 
 
 class Description(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -130,13 +131,27 @@ def _of_validation(error: RequestValidationError) -> Problem:
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the query is refused: see errors", found)
 
 
-def _of_http(error: HTTPException) -> Problem:
+def _of_http(request: Request, error: HTTPException) -> Problem:
     """What the framework says by itself: no such path, no such method."""
-    sentences = {
-        HTTPStatus.NOT_FOUND: "there is nothing at this path: /docs lists what there is",
-        HTTPStatus.METHOD_NOT_ALLOWED: f"expected one of {(error.headers or {}).get('Allow', '')} at this path",
-    }
-    return Problem(error.status_code, sentences.get(HTTPStatus(error.status_code), error.detail), (), error.headers)
+    headers = dict(error.headers or {})
+    sentence = error.detail
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        sentence = "there is nothing at this path: /docs lists what there is"
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        # The framework names the methods of the first route that it finds at the path, and there may be several.
+        headers["Allow"] = ", ".join(methods_at(request.app, request.url.path)) or headers.get("Allow", "")
+        sentence = f"expected {headers['Allow'].replace(', ', ' or ')} at this path, and {request.method} came"
+    return Problem(error.status_code, sentence, (), headers)
+
+
+def methods_at(app: FastAPI, path: str) -> list[str]:
+    """The methods that are described for a path."""
+    found: set[str] = set()
+    for template, operations in app.openapi()["paths"].items():
+        pattern = "[^/]+".join(re.escape(part) for part in re.split(r"\{[^}]*\}", template))
+        if re.fullmatch(pattern, path):
+            found.update(name.upper() for name in operations)
+    return sorted(found)
 
 
 def _of_fault(error: Exception) -> Problem:
@@ -149,16 +164,18 @@ def _of_fault(error: Exception) -> Problem:
 
 def install(app: FastAPI) -> None:
     """Let every error of the application be answered as a problem."""
-    kinds: list[tuple[type[Exception], Callable[[Any], Problem]]] = [
-        (Problem, lambda problem: problem),
-        (InputError, _of_input),
-        (RequestValidationError, _of_validation),
+    kinds: list[tuple[type[Exception], Callable[[Request, Any], Problem]]] = [
+        (Problem, lambda _, problem: problem),
+        (InputError, lambda _, error: _of_input(error)),
+        (RequestValidationError, lambda _, error: _of_validation(error)),
         (HTTPException, _of_http),
-        (Exception, _of_fault),
+        (Exception, lambda _, error: _of_fault(error)),
     ]
     for kind, explain in kinds:
 
-        def answer(request: Request, error: Exception, explain: Callable[[Any], Problem] = explain) -> Response:
-            return problem_response(request, explain(error))
+        def answer(
+            request: Request, error: Exception, explain: Callable[[Request, Any], Problem] = explain
+        ) -> Response:
+            return problem_response(request, explain(request, error))
 
         app.add_exception_handler(kind, answer)

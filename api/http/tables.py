@@ -26,11 +26,9 @@ def _csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def generations_table(generations: Iterable[Mapping[str, Any]]) -> str:
-    """One line for each generation; the front as ids with blanks between."""
+    """One line for each generation."""
     head = list(GenerationObject.model_fields)
-    return _csv(
-        head, ([*(row[name] for name in head if name != "front"), " ".join(row["front"])] for row in generations)
-    )
+    return _csv(head, ([row[name] for name in head] for row in generations))
 
 
 def front_table(front: Iterable[RuleObject]) -> str:
