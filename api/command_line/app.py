@@ -71,6 +71,7 @@ def main() -> NoReturn:
     import api.command_line.record
     import api.command_line.rules
     import api.command_line.runner
+    import api.command_line.serve
     import api.command_line.study
     import api.command_line.worker  # noqa: F401 - importing registers the commands
 

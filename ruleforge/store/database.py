@@ -31,6 +31,8 @@ CONNECT_TIMEOUT = 10  # seconds, to reach a PostgreSQL server
 WRITER_LOCK = (0x72756C65, 1)
 # Bound variables in one statement: SQLite takes 32766, PostgreSQL 65535; short statements are also parsed faster.
 CHUNK = 500
+# Of contexts, and of instances, that one connection remembers.
+REMEMBERED_NUMBERS = 20_000
 
 Item = TypeVar("Item")
 
@@ -248,9 +250,29 @@ def _sentence(error: SQLAlchemyError, address: Address) -> InputError:
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert the rows whose key is not there yet."""
     if rows:
-        # Both databases write it alike, but SQLAlchemy has a statement of its own for each.
-        insert = sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
-        connection.execute(insert.on_conflict_do_nothing(), list(rows))
+        connection.execute(_insert(connection, table).on_conflict_do_nothing(), list(rows))
+
+
+def insert_over(connection: Connection, table: Table, row: Mapping[str, Any], column: str) -> None:
+    """Insert a row, or where its key is there already set this column of it."""
+    insert = _insert(connection, table)
+    key = list(table.primary_key.columns)
+    changed = insert.on_conflict_do_update(index_elements=key, set_={column: insert.excluded[column]})
+    connection.execute(changed, row)
+
+
+def add_on_conflict(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], column: str) -> None:
+    """Insert the rows, or where the key is there already add to this column of it."""
+    if rows:
+        insert = _insert(connection, table)
+        total = table.c[column] + insert.excluded[column]
+        key = list(table.primary_key.columns)
+        connection.execute(insert.on_conflict_do_update(index_elements=key, set_={column: total}), list(rows))
+
+
+def _insert(connection: Connection, table: Table) -> Any:
+    # Both databases write ON CONFLICT alike, but SQLAlchemy has a statement of its own for each.
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
 
 
 def numbers(connection: Connection, identity: Column[str], values: Iterable[str]) -> dict[str, int]:
@@ -262,14 +284,28 @@ def numbers(connection: Connection, identity: Column[str], values: Iterable[str]
     return found
 
 
+def lasting_numbers(connection: Connection, identity: Column[str], values: Iterable[str]) -> dict[str, int]:
+    """As `numbers`, for rows that are never removed: each connection remembers what it has read."""
+    wanted = set(values)
+    memory = connection.info.setdefault(identity, {})
+    missing = [value for value in wanted if value not in memory]
+    if missing:
+        if len(memory) > REMEMBERED_NUMBERS:
+            memory.clear()
+            missing = list(wanted)
+        memory.update(numbers(connection, identity, missing))
+    return {value: memory[value] for value in wanted if value in memory}
+
+
 def numbered(connection: Connection, identity: Column[str], values: Iterable[str]) -> dict[str, int]:
-    """As `numbers`, after inserting the values that are not there yet."""
+    """As `lasting_numbers`, after inserting the values that are not there yet."""
     wanted = sorted(set(values))
-    found = numbers(connection, identity, wanted)
+    found = lasting_numbers(connection, identity, wanted)
     missing = [value for value in wanted if value not in found]
     if missing:
         assert isinstance(identity.table, Table)
         insert_new(connection, identity.table, [{identity.name: value} for value in missing])
+        # Not remembered: this transaction may still be undone, and its numbers given to others.
         found |= numbers(connection, identity, missing)
     return found
 
@@ -294,3 +330,11 @@ def finite_json(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [finite_json(item) for item in value]
     return value
+
+
+def is_text(value: str) -> bool:
+    """Whether both databases take this as a text: no NUL, and no half of a surrogate pair."""
+    try:
+        return "\0" not in value and bool(value.encode() or True)
+    except UnicodeEncodeError:
+        return False
