@@ -10,7 +10,7 @@ from ruleforge.charts import Axis, Chart, Series
 from ruleforge.errors import InputError
 from ruleforge.family import InstanceKey, TaskFamily, Trace
 from ruleforge.language.rule import Rule
-from workers.evolve import VALIDATION_SEED
+from workers.validation import VALIDATION_SEED
 
 EXPERIMENTS = 10
 COLUMNS = 50  # of a recorded matrix that a family shows no chart of
