@@ -11,8 +11,10 @@ import structlog
 import uvicorn
 
 from api.http.app import create_app
+from api.http.events import EventHub
 from api.http.runner_process import RunnerProcess
-from api.http.telemetry import configure_logging
+from api.http.service import Service
+from api.http.telemetry import Observed, configure_logging
 from ruleforge.errors import InputError
 from ruleforge.store import open_store
 
@@ -35,8 +37,13 @@ class Settings:
 class _Server(uvicorn.Server):
     """Ends event streams when it is told to end, which would go on for as long as their jobs."""
 
+    def __init__(self, hub: EventHub, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._hub = hub
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self.config.app.state.service.hub.close()  # type: ignore[union-attr]
+        """Of a signal."""
+        self._hub.close()
         super().handle_exit(sig, frame)
 
 
@@ -47,9 +54,11 @@ def serve(settings: Settings) -> None:
         runner = RunnerProcess(settings.database, settings.scheduler, settings.workers) if settings.runner else None
         try:
             app = create_app(store, runner, settings.scheduler if settings.scheduler != "local" else None)
+            service: Service = app.state.service
             server = _Server(
+                service.hub,
                 uvicorn.Config(
-                    app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=END_SECONDS
+                    Observed(app, service.metrics), log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=END_SECONDS
                 )
             )
             host, port = listener.getsockname()[:2]
