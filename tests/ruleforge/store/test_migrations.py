@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 from datetime import UTC, datetime
@@ -23,8 +24,8 @@ _NEXT = '''"""One more table."""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade() -> None:
@@ -55,7 +56,8 @@ def _definitions(path: Path) -> dict[str, str]:
     connection = sqlite3.connect(path)
     rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
     connection.close()
-    lines = {name: [line.strip().strip(",").strip() for line in sql.splitlines()] for name, sql in rows}
+    # A column that was added stands in the line of the one before it, and one that was dropped took its line's end.
+    lines = {name: [part.strip(" ,)\t") for part in re.split(r"\n|, (?=\w+ [A-Z]+)", sql)] for name, sql in rows}
     return {name: "\n".join(sorted(filter(None, parts))) for name, parts in lines.items() if name != "alembic_version"}
 
 
@@ -75,9 +77,9 @@ def next_version(tmp_path, monkeypatch):
     def pretend(then: str = "") -> None:
         folder = tmp_path / "migrations"
         shutil.copytree(opening.MIGRATIONS, folder)
-        (folder / "versions" / "0003_next.py").write_text(_NEXT.format(then=then))
+        (folder / "versions" / "0004_next.py").write_text(_NEXT.format(then=then))
         monkeypatch.setattr(opening, "MIGRATIONS", folder)
-        monkeypatch.setattr(schema, "REVISION", "0003")
+        monkeypatch.setattr(schema, "REVISION", "0004")
 
     return pretend
 
@@ -86,15 +88,15 @@ def test_an_older_record_is_upgraded_when_asked(tmp_path, records, next_version,
     url = f"sqlite:///{tmp_path}/record.db"
     with open_store(url) as store:
         id = records.found(store, records.candidate(1))
-    assert upgrade(url) == "0002"  # nothing to do
+    assert upgrade(url) == "0003"  # nothing to do
     next_version()
-    with pytest.raises(StoreError, match=r"has schema 0002, and .* works on 0003: .*`ruleforge db upgrade --db sql"):
+    with pytest.raises(StoreError, match=r"has schema 0003, and .* works on 0004: .*`ruleforge db upgrade --db sql"):
         open_store(url)
-    assert upgrade(url) == "0003"
+    assert upgrade(url) == "0004"
     with open_store(url) as store:
         assert len(store.archive(id)) == 1
     monkeypatch.undo()
-    with pytest.raises(StoreError, match="has schema 0003, which is newer than this version of ruleforge"):
+    with pytest.raises(StoreError, match="has schema 0004, which is newer than this version of ruleforge"):
         open_store(url)
 
 
