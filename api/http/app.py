@@ -49,6 +49,7 @@ def create_app(store: Store, runner: RunnerStatus | None = None, scheduler: str 
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         lifespan=living,
         generate_unique_id_function=lambda route: route.name,
     )

@@ -94,10 +94,10 @@ def _parameters(here: Here, found: FoundRule, job: str | None) -> dict[str, Any]
 
 
 @router.get("/rules/{id}/trace", responses=responses(404, 422), dependencies=[in_json])
-async def get_trace(here: Here, found: OneRule, query: Annotated[PictureQuery, Query()]) -> models.Series:
+async def get_trace(here: Here, found: OneRule, query: Annotated[PictureQuery, Query()]) -> models.TraceObject:
     """What happens in a simulation with the rule, as arrays for charts."""
     parameters = await run_sync(_parameters, here, found, query.job)
-    return models.Series(**await here.drawing.trace(found, parameters))
+    return models.TraceObject(**await here.drawing.trace(found, parameters))
 
 
 @router.get(

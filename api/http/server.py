@@ -58,8 +58,12 @@ def serve(settings: Settings) -> None:
             server = _Server(
                 service.hub,
                 uvicorn.Config(
-                    Observed(app, service.metrics), log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=END_SECONDS
-                )
+                    Observed(app, service.metrics),
+                    log_config=None,
+                    access_log=False,
+                    server_header=False,
+                    timeout_graceful_shutdown=END_SECONDS,
+                ),
             )
             host, port = listener.getsockname()[:2]
             address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
