@@ -240,7 +240,11 @@ class TaskFamily(ABC):
     def evaluate_many(
         self, rules: Sequence[Rule], instances: Sequence[Any], *, give_up_below: float | None = None
     ) -> list[Scores]:
-        """Score a batch of rules on several instances, one Scores each. For families with instances in lanes."""
+        """Score a batch of rules on several instances, one Scores each. For families with instances in lanes.
+
+        give_up_below: as in `evaluate`; a family that simulates the instances side by side may also stop a rule on all
+        of them, with outcome rejected_at_hurdle, as soon as their aggregate is certain to end below it.
+        """
         return [self.evaluate(rules, instance, give_up_below=give_up_below) for instance in instances]
 
     @abstractmethod

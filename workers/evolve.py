@@ -32,11 +32,8 @@ from workers.evaluators.interface import Evaluator, never
 from workers.lease import RESUMABLE, leased
 from workers.racing import Effort, race
 from workers.scoring import RuleScore, final_records, rule_object, rule_record, score_rules
+from workers.validation import best_validated, validate
 from workers.versions import differences, versions
-
-# The validation instances are our own samples and the same for every job, whatever it was trained on, so that
-# validation fitness compares between jobs.
-VALIDATION_SEED = 0
 
 
 class Observer(Protocol):
@@ -137,9 +134,8 @@ def run_job(
             lease.leave("paused", "interrupted")
             raise
         except StoreError as error:
-            with suppress(
-                StoreError
-            ):  # a record that is out of reach goes on saying "running", until the silence ends it
+            # A record that is out of reach goes on saying "running", until the silence ends it.
+            with suppress(StoreError):
                 lease.leave("paused", str(error))
             raise
         except Exception as error:  # whatever it was, the record must not go on saying "running"
@@ -198,7 +194,7 @@ class _Run:
             self._restore(job.search_state)
 
     def _restore(self, state: dict[str, Any]) -> None:
-        self.search.restore(state["search"], [self._judged(record) for record in self.store.archive(self.job.id)])
+        self.search.restore(state["search"], map(self._judged, self.store.archive(self.job.id)))
         self.effort = Effort(**state["effort"])
         survivors = [judged.rule for judged in self.search.survivors]
         self._remember(score_rules(self.evaluator, self.family, survivors, self.keys, store=self.store))
@@ -282,7 +278,7 @@ class _Run:
             seconds=seconds,
             candidates=[
                 CandidateRecord(
-                    rule_record(judged.rule, self.recogniser, behaviour(judged.rule)),
+                    rule_record(judged.rule, self.recogniser, self._behaviour(judged)),
                     judged.fitness,
                     judged.outcome.value,
                     order,
@@ -293,6 +289,10 @@ class _Run:
             front=[judged.rule.id for judged in generation.front],
         )
 
+    def _behaviour(self, judged: Judged) -> str | None:
+        """Identity by behaviour, where the search has it already."""
+        return judged.behaviour if self.spec.evaluator.fingerprints else None
+
     def _judged(self, record: CandidateRecord) -> Judged:
         rule = Rule.from_tokens(record.rule.tokens, type(self.family))
         identity = behaviour(rule) if self.spec.evaluator.fingerprints else rule.id
@@ -302,23 +302,11 @@ class _Run:
         front = self.search.front
         n = self.spec.instances.validation
         assert n is not None
-        keys = self.family.keys("validation", n, VALIDATION_SEED)
-        known = [k.rule for k in self.family.known_rules().values() if k.rule not in [item.rule for item in front]]
         self.observer.on_validation(len(front), n)
-        scores = score_rules(
-            self.evaluator,
-            self.family,
-            [*(item.rule for item in front), *known],
-            keys,
-            store=self.store,
-            stop=self.stop,
-        )
-        validations = {score.rule.id: score.summary() for score in scores[: len(front)]}
+        validated = validate(self.evaluator, self.family, [item.rule for item in front], n, self.store, self.stop)
         rows = [
-            rule_object(
-                rule_record(item.rule, self.recogniser), item.fitness, item.outcome.value, validations[item.rule.id]
-            )
-            for item in front
+            rule_object(rule_record(item.rule, self.recogniser), item.fitness, item.outcome.value, score.summary())
+            for item, score in zip(front, validated.scores, strict=True)
         ]
         job = self.store.job(self.job.id)
         result = {
@@ -326,7 +314,7 @@ class _Run:
             "task": job.task,
             "state": "succeeded",
             "champion": rows[-1] if rows else None,
-            "best_validated": _best_validated(rows),
+            "best_validated": best_validated(rows),
             "front": rows,
             "generations": job.generation,
             "evaluations": self.search.evaluations,
@@ -334,40 +322,9 @@ class _Run:
             "history": job.history,
             "stopped_by": reason,
             "effort": asdict(self.effort),
-            "compared_with": self._compared(scores, len(front)),
+            "compared_with": validated.compared_with,
         }
-        self.store.finish(
-            job.id,
-            "succeeded",
-            reason,
-            f"stopped by {reason}",
-            result,
-            validations,
-            final_records(scores[: len(front)]),
-            self.lease,
-        )
+        validations = {score.rule.id: score.summary() for score in validated.scores}
+        records = final_records(validated.scores)
+        self.store.finish(job.id, "succeeded", reason, f"stopped by {reason}", result, validations, records, self.lease)
         return result
-
-    def _compared(self, scores: list[RuleScore], n_front: int) -> dict[str, Any] | None:
-        """The champion beside the best known rule, paired over the validation instances."""
-        names = {known.rule.id: name for name, known in self.family.known_rules().items()}
-        candidates = [s for s in scores if s.rule.id in names and s.outcome is Outcome.ok]
-        if not n_front or not candidates or scores[n_front - 1].outcome is not Outcome.ok:
-            return None
-        best, champion = max(candidates, key=lambda s: s.aggregate), scores[n_front - 1]
-        difference = champion.fitness - best.fitness
-        n = len(difference)
-        error = float(np.std(difference, ddof=1)) / math.sqrt(n) if n > 1 else None
-        return {
-            "known_as": names[best.rule.id],
-            "rule": best.rule.text,
-            "validation_fitness": best.summary(),
-            "champion_minus_known": float(np.mean(difference)),
-            "standard_error": error,
-        }
-
-
-def _best_validated(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The rule of the front with the highest validation fitness; of equal ones the simplest."""
-    finite = [row for row in rows if row["validation_fitness"]["aggregate"] is not None]
-    return max(finite, key=lambda row: row["validation_fitness"]["aggregate"], default=None)

@@ -11,7 +11,7 @@ from ruleforge.charts import Chart
 from ruleforge.errors import InputError, unknown_name
 from ruleforge.family import TaskFamily
 from ruleforge.language.rule import Rule
-from workers.trace import EXPERIMENTS, charts_of, validation_traces
+from workers.charts import EXPERIMENTS, charts_of, validation_traces
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,7 +32,7 @@ def figure_kinds(family: type[TaskFamily]) -> tuple[str, ...]:
     return (*((OVERVIEW,) if draws else ()), *family.chart_kinds)
 
 
-def draw_rule(family: TaskFamily, rule: Rule, path: Path, *, n: int = EXPERIMENTS, kind: str = OVERVIEW) -> None:
+def draw_rule(family: TaskFamily, rule: Rule, path: Path, *, n: int = EXPERIMENTS, kind: str | None = None) -> None:
     """Draw a rule's behaviour on the first n validation instances into a file (png, svg or pdf by its ending)."""
     format = path.suffix.removeprefix(".").lower()
     if format not in FORMATS:
@@ -50,15 +50,16 @@ def draw_rule(family: TaskFamily, rule: Rule, path: Path, *, n: int = EXPERIMENT
         partial.unlink(missing_ok=True)
 
 
-def figure_svg(family: TaskFamily, rule: Rule, kind: str = OVERVIEW, *, n: int = EXPERIMENTS) -> str:
-    """The same picture as SVG text: the same text for the same arguments. `kind`: one of `figure_kinds`."""
+def figure_svg(family: TaskFamily, rule: Rule, kind: str | None = None, *, n: int = EXPERIMENTS) -> str:
+    """The same picture as SVG text, equal for equal arguments. `kind`: one of `figure_kinds` [default: the first]."""
     return _rendered(family, rule, kind, "svg", n).decode("utf-8")
 
 
-def _rendered(family: TaskFamily, rule: Rule, kind: str, format: str, n: int) -> bytes:
+def _rendered(family: TaskFamily, rule: Rule, kind: str | None, format: str, n: int) -> bytes:
     kinds = figure_kinds(type(family))
     if not kinds:
         raise InputError(f"{family.name} has no picture of its rules", pointer="/kind")
+    kind = kinds[0] if kind is None else kind
     if kind not in kinds:
         raise InputError(unknown_name("kind of picture", kind, kinds), pointer="/kind")
     _, traces = validation_traces(family, rule, n)

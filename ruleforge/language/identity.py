@@ -117,28 +117,48 @@ def _proportional(values: list[NDArray[np.float64]], known: list[NDArray[np.floa
     return factor
 
 
+# Of proportional outputs the cosine is 1 but for rounding; of others it is looked at no further.
+LEAST_COSINE = 1 - 1e-6
+
+
+def _direction(values: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """The finite outputs of all slots as a vector of length 1 (of zeros if there is no direction)."""
+    joined = np.concatenate(values)
+    joined[~np.isfinite(joined)] = 0.0
+    largest = np.abs(joined).max()
+    if largest == 0.0:
+        return joined
+    joined /= largest  # so that no square overflows
+    unit: NDArray[np.float64] = joined / np.sqrt(np.dot(joined, joined))
+    return unit
+
+
 class Recogniser:
     """Finds the known rule that a rule equals on the probe inputs, up to a positive factor."""
 
     def __init__(self, known_rules: Mapping[str, KnownRule]) -> None:
-        self._known = {
-            name: [outputs(e, slot) for slot, e in zip(known.rule.slots, known.rule.expressions, strict=True)]
+        self._known = [
+            (name, [outputs(e, slot) for slot, e in zip(known.rule.slots, known.rule.expressions, strict=True)])
             for name, known in known_rules.items()
-        }
+        ]
+        self._directions = np.array([_direction(values) for _, values in self._known])
 
     def recognise(self, rule: Rule) -> Recognition | None:
         """The match, an equal one before one with a factor; None if there is none."""
+        if not self._known:
+            return None
         values = [outputs(e, slot) for slot, e in zip(rule.slots, rule.expressions, strict=True)]
         best: Recognition | None = None
-        with np.errstate(all="ignore"):
-            for name, theirs in self._known.items():
+        for index in np.flatnonzero(self._directions @ _direction(values) > LEAST_COSINE):
+            name, theirs = self._known[index]
+            with np.errstate(all="ignore"):
                 factor = _proportional(values, theirs)
-                if factor is None:
-                    continue
-                found = Recognition(name, 1.0 if abs(factor - 1.0) < 1e-9 else factor)
-                if found.factor == 1.0:
-                    return found
-                best = best or found
+            if factor is None:
+                continue
+            found = Recognition(name, 1.0 if abs(factor - 1.0) < 1e-9 else factor)
+            if found.factor == 1.0:
+                return found
+            best = best or found
         return best
 
 
