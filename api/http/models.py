@@ -140,7 +140,7 @@ class Description(BaseModel):
 
     name: str | None = Field(None, max_length=200)
     notes: str | None = Field(None, max_length=10_000)
-    tags: list[str] | None = Field(None, max_length=50)
+    tags: tuple[str, ...] | None = Field(None, max_length=50)
 
 
 class AxisObject(BaseModel):
