@@ -22,7 +22,8 @@ from api.http.problems import ACCEPTED, Problem, responses
 from api.http.service import Here
 from ruleforge.store import FoundRule, RuleQuery
 from workers.evaluation import EvaluationSpec, submit_evaluation
-from workers.export import FORMATS, export_rule, format_named
+from workers.export import FORMATS, format_named
+from workers.export import export_rule as exported
 from workers.scoring import finite
 
 router = APIRouter(prefix=PREFIX, tags=["rules"], route_class=ConditionalRoute)
@@ -124,11 +125,11 @@ class ExportQuery(PictureQuery):
     responses=responses(404, 422)
     | {200: {"content": {form.media_type: {"schema": {"type": "string"}} for form in FORMATS.values()}}},
 )
-def export(here: Here, found: OneRule, request: Request, query: Annotated[ExportQuery, Query()]) -> Response:
+def export_rule(here: Here, found: OneRule, request: Request, query: Annotated[ExportQuery, Query()]) -> Response:
     """The rule in a form that other programs read, as `ruleforge export` writes it."""
     form = format_named(query.format)
     offering(form.media_type)(request)
-    text = export_rule(found, form.name, parameters=_parameters(here, found, query.job))
+    text = exported(found, form.name, parameters=_parameters(here, found, query.job))
     named = {"Content-Disposition": f'inline; filename="{found.rule.id[:12]}{form.suffix}"'}
     return Response(text, media_type=form.media_type, headers=named)
 
