@@ -116,7 +116,7 @@ async def get_figure(here: Here, found: OneRule, query: Annotated[FigureQuery, Q
 class ExportQuery(PictureQuery):
     """In which form."""
 
-    format: Text = Field("text", description=" or ".join(FORMATS))
+    format: Text = Field("text", description="in which form", json_schema_extra={"enum": list(FORMATS)})
 
 
 @router.get(
