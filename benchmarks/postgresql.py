@@ -17,8 +17,8 @@ from benchmarks.peers.process import NoPeer
 
 
 @contextlib.contextmanager
-def server() -> Iterator[str]:
-    """The URL of an empty database. Raises NoPeer where no server is installed."""
+def server() -> Iterator[tuple[str, int]]:
+    """The URL of an empty database, and the server's process. Raises NoPeer where no server is installed."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
     if not found:
         raise NoPeer("there is no PostgreSQL server: install the package postgresql")
@@ -57,9 +57,20 @@ def server() -> Iterator[str]:
                 "record",
             ]
             subprocess.run(create, check=True, capture_output=True)
-            yield f"postgresql://postgres@127.0.0.1:{port}/record"
+            yield f"postgresql://postgres@127.0.0.1:{port}/record", process.pid
         finally:
             process.terminate()
             process.wait()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def processor_seconds(server_process: int) -> float:
+    """What the processes of a server have used of the processor so far, to the nanosecond (Linux: schedstat)."""
+    total = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # a process that has ended meanwhile
+            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+            if int(parent) == server_process:
+                total += int((folder / "schedstat").read_text().split()[0])
+    return total / 1e9

@@ -17,17 +17,16 @@ from sqlalchemy import Connection, String, cast, func, select, text
 
 from ruleforge.errors import InputError, unknown_name
 from ruleforge.store.behaviours import known_name, searchable
-from ruleforge.store.cursors import Place, checked_limit, cursor, place
+from ruleforge.store.cursors import GREATEST, Place, checked_limit, cursor, place
 from ruleforge.store.database import chunks, is_text
 from ruleforge.store.records import SORTS, FoundRule, Page, RuleQuery
 from ruleforge.store.rules import JOBS_SHOWN, best_figures, rule_record
 from ruleforge.store.schema import behaviours, findings, jobs, rules
 
 # So many rows of an index are looked at, for each task, before all behaviours are looked through.
-WALK = 2000
+WALK = 1000
 # SQLite puts at most 500 selections into one statement.
 TASKS_AT_ONCE = 50
-MAX_COMPLEXITY = 2**31 - 1
 ANY, NONE = "any", "none"
 
 _Order = tuple[tuple[str, bool], ...]
@@ -123,11 +122,13 @@ def _part(number: int, range_of: str, conditions: Sequence[str], order: _Order) 
     """Of one range of the index: how many rows the walk saw, if that is bounded, and the keys of those to be shown."""
     keys, by = ", ".join(name for name, _ in order), _directions(order)
     if not conditions:
-        rows = f"SELECT {number} AS part, -1 AS walked, {keys} FROM behaviours WHERE {range_of} AND found > 0"
+        rows = f"SELECT {number} AS part, -1 AS walked, {keys} FROM behaviours WHERE {range_of} AND found <> 0"
         return [f"SELECT * FROM ({rows} ORDER BY {by} LIMIT :wanted) AS shown"]
     # Bounded inside, filtered outside.
     walk = f"(SELECT * FROM behaviours WHERE {range_of} ORDER BY {by} LIMIT :walk) AS walk"
-    rows = f"SELECT {number} AS part, -1 AS walked, {keys} FROM {walk} WHERE {' AND '.join(['found > 0', *conditions])}"
+    rows = (
+        f"SELECT {number} AS part, -1 AS walked, {keys} FROM {walk} WHERE {' AND '.join(['found <> 0', *conditions])}"
+    )
     return [
         f"SELECT {number} AS part, count(*) AS walked, {', '.join('0' for _ in order)} FROM {walk}",
         f"SELECT * FROM ({rows} ORDER BY {by} LIMIT :wanted) AS shown",
@@ -143,7 +144,7 @@ def _looked_through(connection: Connection, query: RuleQuery, start: Place | Non
         conditions.append("coalesce(task, '') = :task")
     statement = (
         f"SELECT {', '.join(name for name, _ in order)} FROM behaviours "
-        f"WHERE {' AND '.join(['found > 0', *conditions])} AND ({' OR '.join(_after(order, start))}) "
+        f"WHERE {' AND '.join(['found <> 0', *conditions])} AND ({' OR '.join(_after(order, start))}) "
         f"ORDER BY {_directions(order, ' + 0')} LIMIT :wanted"
     )
     values |= {"task": query.task, "wanted": wanted} | _start_values(order, start)
@@ -166,7 +167,7 @@ def _conditions(query: RuleQuery, connection: Connection) -> tuple[list[str], di
         values["min_fitness"] = float(query.min_fitness)
     if query.max_complexity is not None:
         conditions.append("complexity <= :max_complexity")
-        values["max_complexity"] = max(-1, min(query.max_complexity, MAX_COMPLEXITY))
+        values["max_complexity"] = max(-1, min(query.max_complexity, GREATEST))
     if query.text is not None and searchable(query.text):
         position = "instr" if connection.dialect.name == "sqlite" else "strpos"
         conditions.append(f"{position}(text, :text) > 0")
