@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Literal, cast
 
+from api.client.address import DEFAULT_URL
 from api.client.connection import Connection
 from api.client.job import Job
 from api.client.rules import RecordedRule, as_recorded
@@ -14,7 +15,6 @@ from ruleforge.errors import InputError
 from ruleforge.language.rule import Rule
 from workers.interface import Evaluation
 
-DEFAULT_URL = "http://127.0.0.1:8000"
 Json = dict[str, Any]
 
 
