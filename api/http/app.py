@@ -17,7 +17,7 @@ from api.http.description import document
 from api.http.drawing import Drawing
 from api.http.events import EventHub
 from api.http.service import Service
-from api.http.telemetry import Metrics, Observed
+from api.http.telemetry import Metrics
 from ruleforge.store import Store
 
 DESCRIPTION = """Submit evolution jobs, follow them, and search the rules that were ever found.
@@ -49,6 +49,7 @@ def create_app(store: Store, runner: RunnerStatus | None = None, scheduler: str 
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         lifespan=living,
         generate_unique_id_function=lambda route: route.name,
     )
@@ -58,7 +59,6 @@ def create_app(store: Store, runner: RunnerStatus | None = None, scheduler: str 
     operations.install_docs(app)
     problems.install(app)
     app.add_exception_handler(streams.NothingMore, _nothing_more)
-    app.add_middleware(Observed)
     app.openapi = _description_of(app)  # type: ignore[method-assign]
     return app
 

@@ -15,6 +15,8 @@ from ruleforge.errors import InputError
 from ruleforge.family import family
 from ruleforge.language.rule import Rule
 from ruleforge.language.simplify import simplified
+from workers.pictures import figure_kinds, figure_svg
+from workers.trace import trace_of
 
 
 def _simplified(rule: Rule) -> dict[str, Any] | None:
@@ -37,12 +39,11 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
         rule = Rule.from_tokens(question["tokens"], question["task"])
         if question["what"] == "simplified":
             return {"done": _simplified(rule)}
-        from workers.trace import figure_svg, trace_of
-
         bound = family(rule.task, question["parameters"])
         if question["what"] == "trace":
             return {"done": trace_of(bound, rule)}
-        return {"done": figure_svg(bound, rule, question["kind"])}
+        kind = question["kind"] or next(iter(figure_kinds(type(bound))), "")
+        return {"done": figure_svg(bound, rule, kind)}
     except InputError as error:
         return {"refused": [error.pointer, str(error)]}
 

@@ -12,6 +12,7 @@ from api.http.problems import responses
 from api.http.service import Here
 from ruleforge.family import family_class, family_names
 from workers.describe import describe_family
+from workers.pictures import figure_kinds
 
 router = APIRouter(prefix=PREFIX, route_class=ConditionalRoute, dependencies=[Depends(offering(JSON))])
 
@@ -20,7 +21,9 @@ def _task(name: str) -> models.Task:
     declared = family_class(name)
     schema = declared.Parameters.model_json_schema()
     links = {"self": f"{PREFIX}/tasks/{name}", "rules": f"{PREFIX}/rules?task={name}"}
-    return models.Task(**describe_family(declared), parameters_schema=schema, links=links)
+    return models.Task(
+        **describe_family(declared), figures=figure_kinds(declared), parameters_schema=schema, links=links
+    )
 
 
 @router.get("/tasks", tags=["tasks"], responses=responses())

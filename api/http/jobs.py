@@ -135,7 +135,7 @@ def describe_job(
     )
 
 
-@router.delete("/jobs/{id}", status_code=HTTPStatus.NO_CONTENT, responses=responses(404, 409))
+@router.delete("/jobs/{id}", status_code=HTTPStatus.NO_CONTENT, responses=responses(404, 409, content=False))
 def delete_job(here: Here, job: OneJob) -> None:
     """Delete a job that has ended. The rules that it found, and their scores, stay."""
     if job.state not in END_STATES:

@@ -140,13 +140,46 @@ class Description(BaseModel):
 
     name: str | None = Field(None, max_length=200)
     notes: str | None = Field(None, max_length=10_000)
-    tags: list[str] | None = Field(None, max_length=50)
+    tags: tuple[str, ...] | None = Field(None, max_length=50)
 
 
-class Series(BaseModel):
-    """Arrays for a chart: as `trace_of` gives them."""
+class AxisObject(BaseModel):
+    """What is along an axis."""
 
-    model_config = ConfigDict(extra="allow")
+    name: str
+    unit: str
+
+
+class SeriesObject(BaseModel):
+    """A line or a cloud of points; arrays of one length, null where a value is not finite."""
+
+    name: str
+    style: Literal["line", "points"]
+    x: list[float | None]
+    y: list[float | None]
+    low: list[float | None] | None = Field(description="of a band around the line")
+    high: list[float | None] | None
+
+
+class ChartObject(BaseModel):
+    """A chart."""
+
+    kind: str = Field(description="under which there is a picture of it too")
+    title: str
+    x: AxisObject
+    y: AxisObject
+    series: list[SeriesObject]
+
+
+class TraceObject(BaseModel):
+    """What a rule does on unseen instances, as charts."""
+
+    task: str
+    parameters: dict[str, Any]
+    rule: str
+    id: str
+    instances: list[str] = Field(description="keys of the instances")
+    charts: list[ChartObject]
 
 
 class LineageNode(BaseModel):
@@ -238,6 +271,7 @@ class Task(BaseModel):
     parameters: list[ParameterObject]
     known_rules: list[KnownRuleObject]
     search_defaults: SearchDefaultsObject
+    figures: list[str] = Field(description="kinds of pictures, the first by default")
     parameters_schema: dict[str, Any] = Field(description="JSON schema of `parameters` in a job specification")
     links: Links
 

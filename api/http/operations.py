@@ -19,6 +19,7 @@ from api.http.service import Here
 
 router = APIRouter(tags=["operations"])
 in_json = Depends(offering(JSON))
+TEXT = "text/plain"
 
 
 @router.get("/livez", responses=responses(), dependencies=[in_json])
@@ -39,7 +40,8 @@ def is_ready(here: Here) -> models.Health:
 @router.get(
     "/metrics",
     response_class=Response,
-    responses=responses() | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses=responses() | {200: {"content": {TEXT: {"schema": {"type": "string"}}}}},
+    dependencies=[Depends(offering(TEXT))],
 )
 def get_metrics(here: Here) -> Response:
     """Figures for Prometheus: queue, jobs, rules judged, workers, request times."""

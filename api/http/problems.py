@@ -21,7 +21,7 @@ MEDIA_TYPE = "application/problem+json"
 # How soon, in seconds, a client should ask again when the record is out of reach or a queue is full.
 RETRY_AFTER = {"Retry-After": "2"}
 # Any route may find the record out of reach, or have a fault of its own.
-ALWAYS = (HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
+ALWAYS = (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
 
 # How a route describes that it has begun something.
 ACCEPTED: dict[int | str, dict[str, Any]] = {
@@ -98,8 +98,10 @@ def not_found(what: str) -> Iterator[None]:
         raise Problem(HTTPStatus.NOT_FOUND, what) from None
 
 
-def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The problems that a route may answer with, for its description."""
+def responses(*statuses: int, content: bool = True) -> dict[int | str, dict[str, Any]]:
+    """The problems that a route may answer with, for its description; content: whether it answers with any."""
+    if content:
+        statuses = (*statuses, HTTPStatus.NOT_ACCEPTABLE)
     schema = {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}
     return {
         status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": schema}}}

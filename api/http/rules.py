@@ -22,7 +22,8 @@ from api.http.problems import ACCEPTED, Problem, responses
 from api.http.service import Here
 from ruleforge.store import FoundRule, RuleQuery
 from workers.evaluation import EvaluationSpec, submit_evaluation
-from workers.export import FORMATS, export_rule, format_named
+from workers.export import FORMATS, format_named
+from workers.export import export_rule as exported
 from workers.scoring import finite
 
 router = APIRouter(prefix=PREFIX, tags=["rules"], route_class=ConditionalRoute)
@@ -94,10 +95,10 @@ def _parameters(here: Here, found: FoundRule, job: str | None) -> dict[str, Any]
 
 
 @router.get("/rules/{id}/trace", responses=responses(404, 422), dependencies=[in_json])
-async def get_trace(here: Here, found: OneRule, query: Annotated[PictureQuery, Query()]) -> models.Series:
+async def get_trace(here: Here, found: OneRule, query: Annotated[PictureQuery, Query()]) -> models.TraceObject:
     """What happens in a simulation with the rule, as arrays for charts."""
     parameters = await run_sync(_parameters, here, found, query.job)
-    return models.Series(**await here.drawing.trace(found, parameters))
+    return models.TraceObject(**await here.drawing.trace(found, parameters))
 
 
 @router.get(
@@ -115,7 +116,7 @@ async def get_figure(here: Here, found: OneRule, query: Annotated[FigureQuery, Q
 class ExportQuery(PictureQuery):
     """In which form."""
 
-    format: Text = Field("text", description=" or ".join(FORMATS))
+    format: Text = Field("text", description="in which form", json_schema_extra={"enum": list(FORMATS)})
 
 
 @router.get(
@@ -124,11 +125,11 @@ class ExportQuery(PictureQuery):
     responses=responses(404, 422)
     | {200: {"content": {form.media_type: {"schema": {"type": "string"}} for form in FORMATS.values()}}},
 )
-def export(here: Here, found: OneRule, request: Request, query: Annotated[ExportQuery, Query()]) -> Response:
+def export_rule(here: Here, found: OneRule, request: Request, query: Annotated[ExportQuery, Query()]) -> Response:
     """The rule in a form that other programs read, as `ruleforge export` writes it."""
     form = format_named(query.format)
     offering(form.media_type)(request)
-    text = export_rule(found, form.name, parameters=_parameters(here, found, query.job))
+    text = exported(found, form.name, parameters=_parameters(here, found, query.job))
     named = {"Content-Disposition": f'inline; filename="{found.rule.id[:12]}{form.suffix}"'}
     return Response(text, media_type=form.media_type, headers=named)
 

@@ -110,8 +110,8 @@ class Metrics:
 class Observed:
     """Around the application: a request id in and out, a line of log, a measurement."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -134,10 +134,13 @@ class Observed:
 
         try:
             await self._app(scope, receive, named)
+        except Exception:
+            if not status:  # else it was answered, and logged, as a fault of the service
+                raise
         finally:
             seconds = time.perf_counter() - began
             route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
-            scope["app"].state.service.metrics.seconds.labels(route, _method(scope), str(status)).observe(seconds)
+            self._metrics.seconds.labels(route, _method(scope), str(status)).observe(seconds)
             job = _JOB.search(location or scope["path"])
             structlog.get_logger().info(
                 "request",

@@ -34,6 +34,32 @@ def shifted_to_exponent(_typing: Any, number: Any) -> Any:
     return types.float64(types.float64), generate
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def element(_typing: Any, array: Any, _index: Any) -> Any:
+    """array[index] of a contiguous 1-D array of numbers, for an index that is known to be in range.
+
+    Numba takes negative indices to count from the end, and in a short loop that question costs more than the access.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.load(builder.gep(data, [arguments[1]]))
+
+    return array.dtype(types.Array(array.dtype, 1, "C"), types.int64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def set_element(_typing: Any, array: Any, _index: Any, _value: Any) -> Any:
+    """array[index] = value under the conditions of `element`."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        builder.store(arguments[2], builder.gep(data, [arguments[1]]))
+        return context.get_dummy_value()
+
+    return types.void(types.Array(array.dtype, 1, "C"), types.int64, array.dtype), generate
+
+
 LOG2_E = 1.4426950408889634
 LN2_HIGH = 6.93147180369123816490e-01  # ln 2 in two parts, the first with 33 bits so that k·LN2_HIGH is exact
 LN2_LOW = 1.90821492927058770002e-10

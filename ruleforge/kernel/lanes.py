@@ -6,17 +6,28 @@ overlap. A `Lanes` value says it outright. All arithmetic is plain IEEE, lane by
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, models, register_model
+from numpy.typing import NDArray
 
 from ruleforge.kernel.functions import COEFFICIENTS, LN2_HIGH, LN2_LOW, LOG2_E, ROUNDER
 
 LANES = 16
+CACHE_LINE = 64  # bytes
 _VECTOR = ir.VectorType(ir.DoubleType(), LANES)
+
+
+def aligned_zeros(*shape: int) -> NDArray[np.float64]:
+    """Zeros that begin at a cache line: sixteen values are two lines then, and not parts of three."""
+    memory = np.zeros(math.prod(shape) + CACHE_LINE // 8)
+    first = -memory.ctypes.data % CACHE_LINE // 8
+    return memory[first : first + math.prod(shape)].reshape(shape)
 
 
 class LanesType(types.Type):  # type: ignore[misc]
@@ -151,6 +162,26 @@ def any_at_most_zero(_typing: Any, _a: Any) -> Any:
 @_intrinsic
 def at_least(_typing: Any, _floor: Any, _value: Any) -> Any:
     """The larger of floor and value; NaN where the value is."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return _selected(builder, ">", *arguments)
+
+    return LANES_TYPE(LANES_TYPE, LANES_TYPE), generate
+
+
+@_intrinsic
+def at_most(_typing: Any, _ceiling: Any, _value: Any) -> Any:
+    """The smaller of ceiling and value; NaN where the value is."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return _selected(builder, "<", *arguments)
+
+    return LANES_TYPE(LANES_TYPE, LANES_TYPE), generate
+
+
+@_intrinsic
+def where_greater(_typing: Any, _value: Any, _otherwise: Any) -> Any:
+    """The value where it is greater than the other, else the other, so that no NaN of the value stays."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return _selected(builder, ">", *arguments)

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
+from ruleforge.store.bulk import insert_numbered, insert_rows
 from ruleforge.store.database import chunks, finite
 from ruleforge.store.records import RuleRecord
 from ruleforge.store.schema import behaviours, findings, rules
@@ -109,24 +110,15 @@ def _held(connection: Connection, keys: Sequence[Key]) -> dict[Key, Any]:
     return found
 
 
-def _add(connection: Connection, groups: Mapping[Key, _Group]) -> dict[Key, int]:
+def _add(connection: Connection, groups: Mapping[Key, _Group]) -> dict[tuple[Any, ...], int]:
     """New behaviours, in the order of being found; their numbers."""
     rows = []
     for (task, behaviour), group in groups.items():
         assert group.simplest is not None  # a rule is recorded together with its behaviour
-        rows.append(
-            {
-                "task": task,
-                "behaviour": behaviour,
-                "found": int(group.found),
-                **_simplest_columns(*group.simplest),
-                **(_NOTHING if group.best is None else _best_columns(group.best)),
-            }
-        )
-    if not rows:
-        return {}
-    query = insert(behaviours).returning(behaviours.c.task, behaviours.c.behaviour, behaviours.c.number)
-    return {(row.task, row.behaviour): row.number for row in connection.execute(query, rows)}
+        best = _NOTHING if group.best is None else _best_columns(group.best)
+        own = _simplest_columns(*group.simplest)
+        rows.append((task, behaviour, int(group.found), *own.values(), *best.values()))
+    return insert_numbered(connection, behaviours, _COLUMNS, rows, ("task", "behaviour"))
 
 
 def _improve(connection: Connection, groups: Sequence[tuple[Any, _Group]]) -> None:
@@ -146,8 +138,7 @@ def _improve(connection: Connection, groups: Sequence[tuple[Any, _Group]]) -> No
 
 
 def _find(connection: Connection, job: int, numbers: Sequence[int]) -> None:
-    if numbers:
-        connection.execute(insert(findings), [{"behaviour": number, "job": job} for number in sorted(numbers)])
+    insert_rows(connection, findings, ("behaviour", "job"), [(number, job) for number in sorted(numbers)])
 
 
 def _find_again(connection: Connection, job: int, numbers: Sequence[int]) -> None:
@@ -163,12 +154,8 @@ def _find_again(connection: Connection, job: int, numbers: Sequence[int]) -> Non
 
 
 def _simplest_columns(record: RuleRecord, number: int) -> dict[str, Any]:
-    return {
-        "simplest": number,
-        "complexity": int(record.complexity),
-        "known": known_name(record.known_as),
-        "text": searchable(record.text),
-    }
+    values = (number, int(record.complexity), known_name(record.known_as), searchable(record.text))
+    return dict(zip(_SIMPLEST, values, strict=True))
 
 
 def _best_columns(finding: Finding) -> dict[str, Any]:
@@ -184,6 +171,8 @@ def _best_columns(finding: Finding) -> dict[str, Any]:
 
 
 _NOTHING = {**_best_columns(Finding(("", ""), None, "")), "outcome": None}
+_SIMPLEST = ("simplest", "complexity", "known", "text")
+_COLUMNS = ("task", "behaviour", "found", *_SIMPLEST, *_NOTHING)
 
 
 def rename(connection: Connection, rule_numbers: Mapping[int, str | None]) -> None:

@@ -9,23 +9,24 @@ that what comes meanwhile makes no entry appear on two pages.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple
 from typing import Any
 
-from sqlalchemy import Connection, String, and_, cast, func, or_, select, true
+from sqlalchemy import Connection, String, cast, func, select, text
 
 from ruleforge.errors import InputError, unknown_name
 from ruleforge.store.behaviours import known_name, searchable
-from ruleforge.store.cursors import Place, checked_limit, cursor, place
+from ruleforge.store.cursors import GREATEST, Place, checked_limit, cursor, place
 from ruleforge.store.database import chunks, is_text
 from ruleforge.store.records import SORTS, FoundRule, Page, RuleQuery
 from ruleforge.store.rules import JOBS_SHOWN, best_figures, rule_record
 from ruleforge.store.schema import behaviours, findings, jobs, rules
 
 # So many rows of an index are looked at, for each task, before all behaviours are looked through.
-WALK = 2000
-MAX_COMPLEXITY = 2**31 - 1
+WALK = 1000
+# SQLite puts at most 500 selections into one statement.
+TASKS_AT_ONCE = 50
 ANY, NONE = "any", "none"
 
 _Order = tuple[tuple[str, bool], ...]
@@ -59,98 +60,142 @@ def browse(connection: Connection, query: RuleQuery, after: str | None, limit: i
 
 def _places(connection: Connection, query: RuleQuery, start: Place | None, wanted: int) -> list[Place]:
     """The places of the first so many rows after the cursor, in order."""
+    tasks = _tasks(connection) if query.task is None else [query.task]
     found: list[Place] = []
-    for task in _tasks(connection) if query.task is None else [query.task]:
-        of_task = _walk(connection, query, task, start, wanted)
-        if of_task is None:
+    for some in chunks(tasks, TASKS_AT_ONCE):
+        of_these = _walked(connection, query, some, start, wanted)
+        if of_these is None:
             return _looked_through(connection, query, start, wanted)
-        found += of_task
+        found += of_these
     return sorted(found, key=lambda place: _sorted_by(_ORDERS[query.sort], place))[:wanted]
 
 
-def _tasks(connection: Connection) -> Iterator[str]:
+def _tasks(connection: Connection) -> list[str]:
     """The tasks that there are, each found by one step in an index."""
-    c, task = behaviours.c, ""
-    while (after := connection.scalars(select(func.min(c.task)).where(c.task > task)).one()) is not None:
-        task = after
-        yield task
+    tasks = [""]
+    while (after := connection.execute(_NEXT_TASK, {"task": tasks[-1]}).scalar_one()) is not None:
+        tasks.append(after)
+    return tasks[1:]
 
 
-def _walk(connection: Connection, query: RuleQuery, task: str, start: Place | None, wanted: int) -> list[Place] | None:
-    """The first so many places of a task after the cursor; None if a short walk does not find them."""
+_NEXT_TASK = text("SELECT min(task) FROM behaviours WHERE task > :task")
+
+
+def _walked(
+    connection: Connection, query: RuleQuery, tasks: Sequence[str], start: Place | None, wanted: int
+) -> list[Place] | None:
+    """Of every task the first so many rows after the cursor and perhaps more; None if a short walk does not find them.
+
+    One statement for all, written as text, because SQLAlchemy would take longer to put its parts together than the
+    database to answer it; what a user gave is in its parameters only.
+    """
     order = _ORDERS[query.sort]
-    filtered = bool(_conditions(query, behaviours.c, connection))
+    conditions, values = _conditions(query, connection)
+    pieces = _after(order, start)
+    values |= {f"task{t}": task for t, task in enumerate(tasks)} | _start_values(order, start)
+    parts = [
+        part
+        for t in range(len(tasks))
+        for p, piece in enumerate(pieces)
+        for part in _part(t * len(pieces) + p, f"task = :task{t} AND {piece}", conditions, order)
+    ]
+    rows = connection.execute(text(" UNION ALL ".join(parts)), values | {"wanted": wanted, "walk": WALK}).all()
+    cut_short = {row.part for row in rows if row.walked == WALK}
+    shown: dict[int, list[Place]] = {}
+    for row in rows:
+        if row.walked < 0:
+            shown.setdefault(row.part, []).append(tuple(row[2:]))
     found: list[Place] = []
-    left = WALK
-    for piece in _after(order, start):
-        here = select(behaviours).where(behaviours.c.task == task, piece).order_by(*_directions(order, behaviours.c))
-        # Bounded inside, filtered outside.
-        walked = here.limit(left if filtered else None).subquery()
-        rows = (
-            select(*(walked.c[name] for name, _ in order))
-            .where(walked.c.found > 0, *_conditions(query, walked.c, connection))
-            .order_by(*_directions(order, walked.c))
-            .limit(wanted - len(found))
-        )
-        found += [tuple(row) for row in connection.execute(rows)]
-        if len(found) == wanted:
-            break
-        if filtered:
-            left -= connection.scalars(select(func.count()).select_from(walked)).one()
-            if left <= 0:
+    for t in range(len(tasks)):
+        of_task: list[Place] = []
+        for part in range(t * len(pieces), (t + 1) * len(pieces)):
+            of_task += shown.get(part, [])
+            if len(of_task) >= wanted:
+                break
+            if part in cut_short:
                 return None
+        found += of_task
     return found
+
+
+def _part(number: int, range_of: str, conditions: Sequence[str], order: _Order) -> list[str]:
+    """Of one range of the index: how many rows the walk saw, if that is bounded, and the keys of those to be shown."""
+    keys, by = ", ".join(name for name, _ in order), _directions(order)
+    if not conditions:
+        rows = f"SELECT {number} AS part, -1 AS walked, {keys} FROM behaviours WHERE {range_of} AND found <> 0"
+        return [f"SELECT * FROM ({rows} ORDER BY {by} LIMIT :wanted) AS shown"]
+    # Bounded inside, filtered outside.
+    walk = f"(SELECT * FROM behaviours WHERE {range_of} ORDER BY {by} LIMIT :walk) AS walk"
+    rows = (
+        f"SELECT {number} AS part, -1 AS walked, {keys} FROM {walk} WHERE {' AND '.join(['found <> 0', *conditions])}"
+    )
+    return [
+        f"SELECT {number} AS part, count(*) AS walked, {', '.join('0' for _ in order)} FROM {walk}",
+        f"SELECT * FROM ({rows} ORDER BY {by} LIMIT :wanted) AS shown",
+    ]
 
 
 def _looked_through(connection: Connection, query: RuleQuery, start: Place | None, wanted: int) -> list[Place]:
     """The same from one look at every behaviour, in the order in which they lie."""
-    order, c = _ORDERS[query.sort], behaviours.c
-    rows = select(*(c[name] for name, _ in order)).where(c.found > 0, *_conditions(query, c, connection))
+    order = _ORDERS[query.sort]
+    conditions, values = _conditions(query, connection)
     # Hidden from the indexes that begin with the task, in whose order each row would have to be fetched from elsewhere.
     if query.task is not None:
-        rows = rows.where(func.coalesce(c.task, "") == query.task)
-    hidden = {name: c[name] + 0 for name, _ in order}
-    rows = rows.where(or_(*_after(order, start))).order_by(*_directions(order, hidden)).limit(wanted)
-    return [tuple(row) for row in connection.execute(rows)]
+        conditions.append("coalesce(task, '') = :task")
+    statement = (
+        f"SELECT {', '.join(name for name, _ in order)} FROM behaviours "
+        f"WHERE {' AND '.join(['found <> 0', *conditions])} AND ({' OR '.join(_after(order, start))}) "
+        f"ORDER BY {_directions(order, ' + 0')} LIMIT :wanted"
+    )
+    values |= {"task": query.task, "wanted": wanted} | _start_values(order, start)
+    return [tuple(row) for row in connection.execute(text(statement), values)]
 
 
-def _conditions(query: RuleQuery, c: Any, connection: Connection) -> list[Any]:
-    """The filters beside the task, on columns of `behaviours` or of a part of it."""
-    conditions = []
+def _conditions(query: RuleQuery, connection: Connection) -> tuple[list[str], dict[str, Any]]:
+    """The filters beside the task, and the values in them."""
+    conditions: list[str] = []
+    values: dict[str, Any] = {}
     if query.known == ANY:
-        conditions.append(c.known.is_not(None))
+        conditions.append("known IS NOT NULL")
     elif query.known == NONE:
-        conditions.append(c.known.is_(None))
+        conditions.append("known IS NULL")
     elif query.known is not None:
-        conditions.append(c.known == known_name(query.known))
+        conditions.append("known = :known")
+        values["known"] = known_name(query.known)
     if query.min_fitness is not None:
-        conditions.append(c.best_fitness >= query.min_fitness)
+        conditions.append("best_fitness >= :min_fitness")
+        values["min_fitness"] = float(query.min_fitness)
     if query.max_complexity is not None:
-        conditions.append(c.complexity <= max(-1, min(query.max_complexity, MAX_COMPLEXITY)))
+        conditions.append("complexity <= :max_complexity")
+        values["max_complexity"] = max(-1, min(query.max_complexity, GREATEST))
     if query.text is not None and searchable(query.text):
-        position = func.instr if connection.dialect.name == "sqlite" else func.strpos
-        conditions.append(position(c.text, searchable(query.text)) > 0)
-    return conditions
+        position = "instr" if connection.dialect.name == "sqlite" else "strpos"
+        conditions.append(f"{position}(text, :text) > 0")
+        values["text"] = searchable(query.text)
+    return conditions, values
 
 
-def _after(order: _Order, start: Place | None) -> list[Any]:
-    """What lies after a place, as pieces that are each one range of the index, in order.
+def _after(order: _Order, start: Place | None) -> list[str]:
+    """What lies after the place in `_start_values`, as pieces that are each one range of the index, in order.
 
     After (a, b) come those with a that lie after b, then those that lie after a.
     """
     if start is None:
-        return [true()]
-    c = behaviours.c
+        return ["0 = 0"]
     pieces = []
     for n_equal in reversed(range(len(order))):
-        equal = [c[name] == value for (name, _), value in zip(order[:n_equal], start, strict=False)]
+        equal = [f"{name} = :start_{name}" for name, _ in order[:n_equal]]
         name, descending = order[n_equal]
-        pieces.append(and_(*equal, c[name] < start[n_equal] if descending else c[name] > start[n_equal]))
+        pieces.append(" AND ".join([*equal, f"{name} {'<' if descending else '>'} :start_{name}"]))
     return pieces
 
 
-def _directions(order: _Order, columns: Any) -> list[Any]:
-    return [columns[name].desc() if descending else columns[name].asc() for name, descending in order]
+def _start_values(order: _Order, start: Place | None) -> dict[str, float]:
+    return {} if start is None else {f"start_{name}": value for (name, _), value in zip(order, start, strict=True)}
+
+
+def _directions(order: _Order, suffix: str = "") -> str:
+    return ", ".join(f"{name}{suffix} {'DESC' if descending else 'ASC'}" for name, descending in order)
 
 
 def _sorted_by(order: _Order, place: Place) -> Place:

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from ruleforge.errors import InputError
 
 Place = tuple[int | float, ...]
-# Whole numbers that both databases take.
-GREATEST = 2**63 - 1
+# The greatest of the whole numbers that a column takes.
+GREATEST = 2**31 - 1
 
 
 def cursor(listing: str, place: Sequence[int | float]) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from ruleforge.errors import InputError
 from ruleforge.store.behaviours import Finding, Recorded, record_behaviours, validation_columns
+from ruleforge.store.bulk import insert_rows, json_text
 from ruleforge.store.database import chunks, finite, insert_over
 from ruleforge.store.events import add_events
 from ruleforge.store.records import CandidateRecord, FrontItem, GenerationRecord
@@ -38,8 +39,8 @@ def add_generation(connection: Connection, job: Any, generation: GenerationRecor
     }
     own = {"median": finite(generation.median), "n_distinct": int(generation.n_distinct)}
     front = list(generation.front)
-    row = {"job": job.number, "number": generation.number, "front": front, **totals, **own}
-    connection.execute(insert(generations), row)
+    row = {"job": job.number, "number": generation.number, **totals, **own, "front": json_text(front)}
+    insert_rows(connection, generations, tuple(row), [tuple(row.values())])
     now = datetime.now(UTC)
     connection.execute(
         update(jobs).where(jobs.c.number == job.number),
@@ -62,32 +63,34 @@ def add_generation(connection: Connection, job: Any, generation: GenerationRecor
 
 def _add_candidates(connection: Connection, job: int, generation: GenerationRecord) -> dict[str, Recorded]:
     recorded, new = record_rules(connection, [candidate.rule for candidate in generation.candidates])
-    rows: list[dict[str, Any]] = []
-    measured = []
+    rows, measured = [], []
     for candidate in generation.candidates:
         rule = recorded[candidate.rule.id]
         differs = candidate.rule.text != rule.text
         value, outcome = finite(candidate.fitness), str(candidate.outcome)
         rows.append(
-            {
-                "job": job,
-                "generation": generation.number,
-                "position": int(candidate.order),
-                "rule": rule.number,
-                "fitness": value,
-                "outcome": outcome,
-                "text": candidate.rule.text if differs else None,
-                "tokens": candidate.rule.tokens if differs else None,
-                "origin": candidate.origin,
-                "parents": list(candidate.parents) or None,
-            }
+            (
+                job,
+                generation.number,
+                int(candidate.order),
+                rule.number,
+                value,
+                outcome,
+                candidate.rule.text if differs else None,
+                json_text(candidate.rule.tokens) if differs else None,
+                candidate.origin,
+                json_text(candidate.parents) if candidate.parents else None,
+            )
         )
         measured.append(Finding((rule.task, rule.behaviour), value, outcome))
     if rows:
-        connection.execute(insert(candidates), rows)
+        insert_rows(connection, candidates, _CANDIDATE, rows)
         record_behaviours(connection, new, measured, job)
-        count_judged(connection, Counter(row["outcome"] for row in rows))
+        count_judged(connection, Counter(finding.outcome for finding in measured))
     return recorded
+
+
+_CANDIDATE = ("job", "generation", "position", "rule", "fitness", "outcome", "text", "tokens", "origin", "parents")
 
 
 def add_validations(connection: Connection, job: Any, validations: Mapping[str, Mapping[str, Any]]) -> None:

@@ -36,6 +36,7 @@ class RevisionError(InputError):
 
 def create_job(connection: Connection, job: NewJob) -> str:
     """Record a new job in state "queued" and return its id."""
+    _check_texts(name=job.name, notes=job.notes)
     now = datetime.now(UTC)
     id = uuid.uuid4().hex[:12]
     values = {
@@ -61,6 +62,12 @@ def create_job(connection: Connection, job: NewJob) -> str:
     connection.execute(insert(queue).values(job=number, priority=job.priority))
     add_events(connection, number, now, [("state", {"state": "queued", "previous": None, "reason": "submitted"})])
     return id
+
+
+def _check_texts(**texts: Any) -> None:
+    for field, value in texts.items():
+        if isinstance(value, str) and not is_text(value):
+            raise InputError(f"{field}: expected text without NUL and unpaired surrogates", pointer=f"/{field}")
 
 
 def find_job(connection: Connection, prefix: str, record: str) -> JobRecord:
@@ -165,6 +172,7 @@ def describe(
     record: str,
 ) -> JobRecord:
     """Change what describes a job and determines nothing. Raises RevisionError unless it has the revision, if given."""
+    _check_texts(name=name, notes=notes)
     job = locked(connection, job_id, record)
     if revision is not None and revision != job.revision:
         raise RevisionError(

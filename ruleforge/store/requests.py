@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select, update
 
 from ruleforge.errors import InputError
-from ruleforge.store.database import insert_new
+from ruleforge.store.database import insert_new, is_text
 from ruleforge.store.records import Created, RequestKey
 from ruleforge.store.schema import requests
 
@@ -30,6 +30,8 @@ def once(connection: Connection, request: RequestKey, kind: str, create: Callabl
     Of two at the same time the second waits for the first: on PostgreSQL at the insertion of the key, on SQLite at the
     begin of its transaction. Raises KeyReusedError if the key came with another digest, or made another kind.
     """
+    if not (is_text(request.key) and is_text(request.digest)):
+        raise InputError("expected a key without NUL and unpaired surrogates: send another one")
     now = datetime.now(UTC)
     connection.execute(delete(requests).where(requests.c.created < now - REMEMBERED))
     row = {"key": request.key, "digest": request.digest, "kind": kind, "made": "", "created": now}

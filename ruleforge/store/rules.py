@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Select, false, func, insert, select, update
+from sqlalchemy import Connection, Select, false, func, select, update
 
 from ruleforge.errors import InputError
 from ruleforge.store.behaviours import Recorded, none_if_lowest, rename
+from ruleforge.store.bulk import insert_numbered, json_text
 from ruleforge.store.database import chunks, finite, is_text
 from ruleforge.store.records import FoundRule, RuleRecord
 from ruleforge.store.schema import behaviours, candidates, findings, jobs, rules
@@ -44,11 +45,10 @@ def record_rules(
     new = [record for record in by_id.values() if record.id not in recorded]
     if not new:
         return recorded, []
-    query = insert(rules).returning(rules.c.id, rules.c.number)
-    numbers = {row.id: row.number for row in connection.execute(query, [_rule_row(record) for record in new])}
+    numbers = insert_numbered(connection, rules, _COLUMNS, [_rule_row(record) for record in new], ("id",))
     for record in new:
-        recorded[record.id] = Recorded(numbers[record.id], record.task, record.behaviour, record.text)
-    return recorded, [(record, numbers[record.id]) for record in new]
+        recorded[record.id] = Recorded(numbers[record.id,], record.task, record.behaviour, record.text)
+    return recorded, [(record, numbers[record.id,]) for record in new]
 
 
 _RECORDED = select(
@@ -56,17 +56,20 @@ _RECORDED = select(
 )
 
 
-def _rule_row(record: RuleRecord) -> dict[str, Any]:
-    return {
-        "id": record.id,
-        "task": record.task,
-        "behaviour": record.behaviour,
-        "complexity": int(record.complexity),
-        "known_as": record.known_as,
-        "known_factor": finite(record.known_factor),
-        "text": record.text,
-        "tokens": record.tokens,
-    }
+_COLUMNS = ("id", "task", "behaviour", "complexity", "known_as", "known_factor", "text", "tokens")
+
+
+def _rule_row(record: RuleRecord) -> tuple[Any, ...]:
+    return (
+        record.id,
+        record.task,
+        record.behaviour,
+        int(record.complexity),
+        record.known_as,
+        finite(record.known_factor),
+        record.text,
+        json_text(record.tokens),
+    )
 
 
 def find_rule(connection: Connection, prefix: str, record: str) -> FoundRule:

@@ -173,7 +173,6 @@ rules = Table(
     Column("known_factor", Double),
     Column("text", Text, nullable=False),
     Column("tokens", _json(), nullable=False),
-    Index(None, "task", "behaviour"),
 )
 
 candidates = Table(

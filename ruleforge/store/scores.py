@@ -7,15 +7,8 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, select
 
 from ruleforge.errors import InputError
-from ruleforge.store.database import (
-    chunks,
-    finite,
-    finite_json,
-    insert_new,
-    lasting_numbers,
-    numbered,
-    numbers,
-)
+from ruleforge.store.bulk import insert_rows, json_text, lasting_numbers, numbered, numbers
+from ruleforge.store.database import chunks, finite, finite_json
 from ruleforge.store.records import ScoreRecord
 from ruleforge.store.rules import fitness
 from ruleforge.store.schema import contexts, instances, rules, scores
@@ -42,17 +35,20 @@ def record_scores(
     context_numbers = numbered(connection, contexts.c.digest, {record.context for record in records})
     instance_numbers = numbered(connection, instances.c.key, {record.instance for record in records})
     rows = [
-        {
-            "context": context_numbers[record.context],
-            "rule": known[record.rule_id],
-            "instance": instance_numbers[record.instance],
-            "fitness": finite(record.fitness),
-            "outcome": str(record.outcome),
-            "metrics": finite_json(record.metrics) or None,
-        }
+        (
+            context_numbers[record.context],
+            known[record.rule_id],
+            instance_numbers[record.instance],
+            finite(record.fitness),
+            str(record.outcome),
+            json_text(finite_json(record.metrics)) if record.metrics else None,
+        )
         for record in records
     ]
-    insert_new(connection, scores, rows)
+    insert_rows(connection, scores, _COLUMNS, rows, new=True)
+
+
+_COLUMNS = ("context", "rule", "instance", "fitness", "outcome", "metrics")
 
 
 def cached_scores(

@@ -54,6 +54,10 @@ class Service:
                 self._begun.set()
         self._begun.set()
 
+    def read_to_the_end(self) -> None:
+        """The log is complete after this: its runner, which writes there too, has ended as well."""
+        self._reader.join(timeout=30)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self.client, name)
 
@@ -99,6 +103,7 @@ def serving(url: str, *options: str) -> Iterator[Service]:
                 process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 process.kill()
+            service.read_to_the_end()
 
 
 @pytest.fixture(scope="session")

@@ -112,6 +112,7 @@ def _behaviours() -> None:
     op.create_index("ix_behaviours_complexity", "behaviours", ["task", "complexity", *best])
     op.create_index("ix_behaviours_found", "behaviours", ["task", sa.text("found DESC"), *best])
     named = sa.text("known IS NOT NULL")
+    op.drop_index("ix_rules_task_behaviour", "rules")  # one to be written to that nothing reads any more
     op.create_index("ix_behaviours_known", "behaviours", ["known"], sqlite_where=named, postgresql_where=named)
 
 
