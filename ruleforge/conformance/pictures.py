@@ -42,7 +42,9 @@ def _check_charts(bound: TaskFamily, rule: Rule, traces: Sequence[Any]) -> None:
         for series in chart.series:
             columns = [series.x, series.y, *(edge for edge in (series.low, series.high) if edge is not None)]
             alike = len({np.shape(column) for column in columns}) == 1 and np.ndim(series.x) == 1
-            require(alike, "x, y and the band of a series are arrays of one length", f"{series.name!r} of {kind!r}")
+            require(
+                alike, "x, y and the band of a series are arrays of one length", f"{series.name!r} of {kind!r} came"
+            )
 
 
 def _check_drawing(bound: TaskFamily, rule: Rule, traces: Sequence[Any]) -> None:
