@@ -56,6 +56,14 @@ class EvaluationError(RuleforgeError):
     """A simulation could not be run; unlike a bad score, this is a fault of the family or the machine."""
 
 
+class ServiceError(RuleforgeError):
+    """A ruleforge service cannot be reached, or did not do what it should; its jobs go on without us."""
+
+
+class WaitTimeoutError(RuleforgeError, TimeoutError):
+    """What was waited for has not happened in the time given; it may still happen."""
+
+
 class JobStopped(RuleforgeError):  # noqa: N818 (a request that was granted, not a fault)
     """Scoring was cut short on request; the generation in flight is dropped."""
 

@@ -25,6 +25,7 @@ from ruleforge.store import (
     JobRecord,
     LeaseLostError,
     NewJob,
+    RequestKey,
     Store,
 )
 from workers.evaluators.interface import Evaluator, never
@@ -81,14 +82,18 @@ def new_job(spec: JobSpec, priority: int = 0) -> NewJob:
     )
 
 
-def submit(store: Store, spec: JobSpec, priority: int = 0) -> str:
-    """Record a job, queued, and return its id; of two queued ones that of higher priority is run first."""
+def submit(store: Store, spec: JobSpec, priority: int = 0, request: RequestKey | None = None) -> str:
+    """Record a job, queued, and return its id; of two queued ones that of higher priority is run first.
+
+    request: of a client that may send it again; the id is then that of the job that it made the first time.
+    """
     if spec.replicates > 1:
         raise InputError(
             f"replicates: a job has one seed, and {spec.replicates} were asked for: run `ruleforge study FILE.toml`",
             pointer="/replicates",
         )
-    return store.create_job(new_job(spec, priority))
+    job = new_job(spec, priority)
+    return store.create_job(job) if request is None else store.create_job_once(job, request).id
 
 
 def run_job(

@@ -11,6 +11,7 @@ from typing import Any
 from ruleforge.errors import InputError, RuleforgeError, StoreError
 from ruleforge.spec import JobSpec
 from ruleforge.store import JobHeldError, JobRecord, Store, Waiting
+from workers.evaluation import KIND, run_evaluation
 from workers.evaluators.interface import Evaluator, never
 from workers.evolve import SilentObserver, run_job
 from workers.turns import SharedEvaluator, Turns, jobs_at_once
@@ -21,6 +22,7 @@ DEFAULT_JOBS = 8
 MAX_JOBS = 1000
 # What a runner takes: paused jobs wait for somebody who wants them to go on.
 TAKEN = ("queued", "running")
+KINDS = ("evolution", KIND)
 
 
 class Runner:
@@ -44,6 +46,11 @@ class Runner:
         self._counting = threading.Lock()
         self._fault = ""
 
+    @property
+    def running(self) -> int:
+        """How many jobs it runs."""
+        return sum(thread.is_alive() for _, thread in self._active.values())
+
     def run(self, stop: Callable[[], bool] = never, *, until_idle: bool = False) -> dict[str, int]:
         """Take and run jobs until `stop`, or with `until_idle` until none is left; how many ended in each state.
 
@@ -65,7 +72,7 @@ class Runner:
     def _look(self) -> bool:
         """Begin what waits and has a place; whether anything waits."""
         try:
-            waiting = [item for item in self._store.waiting() if item.id not in self._active]
+            waiting = [item for item in self._store.waiting(KINDS) if item.id not in self._active]
         except StoreError as error:  # the record may come back: what runs goes on until it has to write
             if str(error) != self._fault:
                 self._say(str(error))
@@ -84,15 +91,7 @@ class Runner:
     def _run(self, item: Waiting) -> None:
         self.turns.join(item.id, item.priority)
         try:
-            result = run_job(
-                self._store,
-                item.id,
-                SharedEvaluator(self._evaluator, self.turns, item.id),
-                observer=_Saying(self._say),
-                stop=self._stopping.is_set,
-                when_stopped="queued",
-                allowed=TAKEN,
-            )
+            state, said = self._run_kind(item)
         except JobHeldError:
             pass  # another runner was faster
         except RuleforgeError as error:
@@ -102,10 +101,28 @@ class Runner:
             self._count("failed")
             self._say(f"Job {item.id} failed, {type(error).__name__}: {error}")
         else:
-            self._count(result["state"])
-            self._say(f"Job {item.id} is {_in_words(result)}")
+            self._count(state)
+            self._say(f"Job {item.id} is {said}")
         finally:
             self.turns.leave(item.id)
+
+    def _run_kind(self, item: Waiting) -> tuple[str, str]:
+        """Run a job of either kind: the state that it is in then, and that in words."""
+        evaluator = SharedEvaluator(self._evaluator, self.turns, item.id)
+        stop = self._stopping.is_set
+        if item.kind == KIND:
+            state = run_evaluation(self._store, item.id, evaluator, stop=stop, when_stopped="queued", allowed=TAKEN)
+            return state, state
+        result = run_job(
+            self._store,
+            item.id,
+            evaluator,
+            observer=_Saying(self._say),
+            stop=stop,
+            when_stopped="queued",
+            allowed=TAKEN,
+        )
+        return result["state"], _in_words(result)
 
     def _count(self, state: str) -> None:
         with self._counting:

@@ -14,7 +14,7 @@ from typing import Any
 from ruleforge.errors import JobStopped, SpecificationError
 from ruleforge.family import family_class
 from ruleforge.spec import JobSpec, job_spec
-from ruleforge.store import END_STATES, JobHeldError, JobRecord, NewStudy, Store
+from ruleforge.store import END_STATES, JobHeldError, JobRecord, NewStudy, RequestKey, Store
 from workers.evaluators.interface import Evaluator, never
 from workers.evolve import Observer, SilentObserver, new_job, run_job
 
@@ -77,7 +77,7 @@ def _over(common: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def submit_study(store: Store, asked: Study, priority: int = 0) -> str:
+def submit_study(store: Store, asked: Study, priority: int = 0, request: RequestKey | None = None) -> str:
     """Record a study and its jobs, queued, and return its id; the same study is there only once.
 
     The first seed of every configuration comes first, so that a table of all of them fills evenly.
@@ -94,7 +94,8 @@ def submit_study(store: Store, asked: Study, priority: int = 0) -> str:
             {"label": label, "specification": spec.model_dump(mode="json")} for label, spec in asked.configurations
         ]
     }
-    return store.create_study(NewStudy(spec=content, spec_hash=asked.hash, name=asked.name, jobs=jobs))
+    made = NewStudy(spec=content, spec_hash=asked.hash, name=asked.name, jobs=jobs)
+    return store.create_study(made) if request is None else store.create_study_once(made, request).id
 
 
 def run_study(
