@@ -282,8 +282,10 @@ class _Run:
                     judged.fitness,
                     judged.outcome.value,
                     order,
+                    candidate.origin,
+                    candidate.parents,
                 )
-                for order, judged in enumerate(generation.judged)
+                for order, (judged, candidate) in enumerate(zip(generation.judged, generation.candidates, strict=True))
             ],
             scores=final_records(scores),
             front=[judged.rule.id for judged in generation.front],

@@ -148,8 +148,8 @@ class Supervised(TaskFamily):
         """
         n = survivors.shape[1]
         smallest = n % LANES or LANES if n > LANES else n
-        worst: float = survivors.mean(axis=1).min().item()
-        return worst * n / smallest
+        worst = survivors.mean(axis=1).min()
+        return float(worst * n / smallest)
 
     def trace(self, rule: Rule, instance: SupervisedInstance) -> Trace:
         """Both potentials, their difference and the weights, recorded once per comparison interval."""
