@@ -1,0 +1,5 @@
+"""`python -m api.command_line …` is `ruleforge …`."""
+
+from api.command_line.app import main
+
+main()
