@@ -92,6 +92,8 @@ def test_commands_are_known(page):
     import api.command_line.evolve
     import api.command_line.record
     import api.command_line.rules
+    import api.command_line.runner
+    import api.command_line.serve
     import api.command_line.worker  # noqa: F401 - importing registers the commands
     from api.command_line.app import app
 
