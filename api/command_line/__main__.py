@@ -2,4 +2,5 @@
 
 from api.command_line.app import main
 
-main()
+if __name__ == "__main__":
+    main()

@@ -175,8 +175,10 @@ def test_names_that_python_keeps_for_itself(tmp_path):
     )
     slots = (Slot("elementwise", signals, updates="w", when="step"), Slot("if", signals, updates="w", when="step"))
     trees = (("**", "lambda", "np"), ("-", "power", "class"))
+    named = type("Named", (family_class("reward"),), {"slots": slots, "literature": ()})
     exported = described(Rule.parse("R", "reward"), None)
-    functions = loaded(python_file(dataclasses.replace(exported, rule=Rule("made", slots, trees))))
+    exported = dataclasses.replace(exported, family=named, rule=Rule("made", slots, trees))
+    functions = loaded(python_file(exported))
     assert functions["elementwise_"](lambda_=3.0, np_=2.0) == 9.0
     assert functions["if_"](power_=3.0, class_=2.0) == 1.0
     assert 'a "trace" of \\mu """' in functions["if_"].__wrapped__.__doc__
