@@ -30,7 +30,7 @@ demo: setup ## run the main job for real: evolve a reward rule, draw the best
 test: setup ## the whole test suite, on all cores
 	@$(BIN)/python -m pytest -n auto
 
-bench: setup ## side by side with C, NEST, Brian2 and hal-cgp; writes benchmarks/results.md
+bench: setup ## side by side with C, NEST, Brian2 and hal-cgp, and pages of a large record; writes benchmarks/results.md
 	@$(BIN)/python -m benchmarks.run
 
 bench-http: setup ## how soon the service answers while a job runs

@@ -156,12 +156,12 @@ def _timed(call: Callable[[], object], server: Callable[[], float]) -> dict[str,
     """Seconds on the clock and of the processor, here and in the server: the median of some calls."""
     clock, processor = [], []
     for _ in range(REPEATS):
-        began = time.perf_counter(), time.process_time(), server()
-        call()
         # In this order, so that the time to ask for the server's is not counted to anybody.
-        own, wall = time.process_time(), time.perf_counter()
-        clock.append(wall - began[0])
-        processor.append(own - began[1] + server() - began[2])
+        server_began, began, own_began = server(), time.perf_counter(), time.process_time()
+        call()
+        own, ended = time.process_time() - own_began, time.perf_counter()
+        clock.append(ended - began)
+        processor.append(own + server() - server_began)
     return {"clock": statistics.median(clock), "processor": statistics.median(processor)}
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Column, Connection, Table, bindparam, select
+from sqlalchemy.dialects import postgresql
 
 from ruleforge.errors import InputError
 from ruleforge.store.database import chunks
@@ -39,15 +40,25 @@ def insert_rows(
     new: bool = False,
 ) -> None:
     """Insert rows, each a tuple in the order of the columns. new: leave out those whose key is there already."""
-    if rows:
-        connection.exec_driver_sql(_insertion(table, columns, new, connection.dialect.paramstyle), list(rows))
+    if not rows:
+        return
+    statement = _insertion(connection.dialect.name, table, columns, new)
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(statement, list(rows))
+    else:
+        connection.exec_driver_sql(statement, tuple(map(list, zip(*rows, strict=True))))
 
 
 @functools.lru_cache
-def _insertion(table: Table, columns: tuple[str, ...], new: bool, style: str) -> str:
-    places = ", ".join(["?" if style == "qmark" else "%s"] * len(columns))
+def _insertion(dialect: str, table: Table, columns: tuple[str, ...], new: bool) -> str:
+    into = f"INSERT INTO {table.name} ({', '.join(columns)}) "
     ending = " ON CONFLICT DO NOTHING" if new else ""
-    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({places}){ending}"
+    if dialect == "sqlite":
+        return f"{into}VALUES ({', '.join('?' for _ in columns)}){ending}"
+    # One array per column: PostgreSQL's driver takes longer than the server for a message per row.
+    of = postgresql.dialect()  # type: ignore[no-untyped-call]
+    types = (table.c[name].type.compile(of) for name in columns)
+    return f"{into}SELECT * FROM unnest({', '.join(f'%s::{type}[]' for type in types)}){ending}"
 
 
 def insert_numbered(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, exists, select, tuple_
+from sqlalchemy import Connection, delete, exists, select
 
 from ruleforge.errors import InputError
 from ruleforge.store.jobs import locked
@@ -35,7 +35,7 @@ def delete_job(connection: Connection, job_id: str, record: str) -> None:
         raise InputError(f"job {job_id} is {job.state}, and only a job that has ended can be deleted: cancel it first")
     its_behaviours = (
         select(behaviours.c.number)
-        .join(rules, tuple_(rules.c.task, rules.c.behaviour) == tuple_(behaviours.c.task, behaviours.c.behaviour))
+        .join(rules, (rules.c.task == behaviours.c.task) & (rules.c.behaviour == behaviours.c.behaviour))
         .join(candidates, candidates.c.rule == rules.c.number)
         .where(candidates.c.job == job.number)
     )
