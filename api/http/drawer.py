@@ -34,14 +34,14 @@ def _simplified(rule: Rule) -> dict[str, Any] | None:
 
 
 def answer(question: dict[str, Any]) -> dict[str, Any]:
-    """{"done": …}, or {"refused": [JSON pointer, sentence]} for what cannot be drawn."""
+    """{"done": text to send, SVG or JSON}, or {"refused": [JSON pointer, sentence]} for what cannot be drawn."""
     try:
         rule = Rule.from_tokens(question["tokens"], question["task"])
         if question["what"] == "simplified":
-            return {"done": _simplified(rule)}
+            return {"done": json.dumps(_simplified(rule))}
         bound = family(rule.task, question["parameters"])
         if question["what"] == "trace":
-            return {"done": trace_of(bound, rule)}
+            return {"done": json.dumps(trace_of(bound, rule), allow_nan=False)}
         kind = question["kind"] or next(iter(figure_kinds(type(bound))), "")
         return {"done": figure_svg(bound, rule, kind)}
     except InputError as error:

@@ -14,8 +14,8 @@ from typing import Any
 from api.http.problems import RETRY_AFTER, Problem
 from ruleforge.store import FoundRule
 
-# How long one piece of work may take, in seconds; how many may wait; how many answers are kept.
-SECONDS, MOST_WAITING, KEPT = 60.0, 16, 256
+# How long one piece of work may take, in seconds; how many may wait; how many characters of answers are kept.
+SECONDS, MOST_WAITING, KEPT = 60.0, 16, 64_000_000
 # A long answer is one line: larger than what a stream takes by default.
 LONGEST_LINE = 64 * 1024 * 1024
 
@@ -27,22 +27,20 @@ class Drawing:
         self._process: Process | None = None
         self._one_at_a_time = asyncio.Lock()
         self._waiting = 0
-        self._kept: OrderedDict[str, Any] = OrderedDict()
+        self._kept: OrderedDict[str, str] = OrderedDict()
+        self._size = 0
 
     async def figure(self, found: FoundRule, parameters: Mapping[str, Any], kind: str | None) -> str:
         """SVG of what the rule does."""
-        svg: str = await self._ask("figure", found, parameters=parameters, kind=kind)
-        return svg
+        return await self._ask("figure", found, parameters=parameters, kind=kind)
 
-    async def trace(self, found: FoundRule, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """What happens in a simulation, as arrays for charts."""
-        trace: dict[str, Any] = await self._ask("trace", found, parameters=parameters)
-        return trace
+    async def trace(self, found: FoundRule, parameters: Mapping[str, Any]) -> str:
+        """What happens in a simulation, as arrays for charts, in JSON."""
+        return await self._ask("trace", found, parameters=parameters)
 
-    async def simplified(self, found: FoundRule) -> dict[str, Any] | None:
-        """A form with fewer nodes, if there is one."""
-        simple: dict[str, Any] | None = await self._ask("simplified", found)
-        return simple
+    async def simplified(self, found: FoundRule) -> str:
+        """A form with fewer nodes, in JSON; null if there is none."""
+        return await self._ask("simplified", found)
 
     async def close(self) -> None:
         """End the process."""
@@ -52,7 +50,7 @@ class Drawing:
             await self._process.wait()
             self._process = None
 
-    async def _ask(self, what: str, found: FoundRule, **options: Any) -> Any:
+    async def _ask(self, what: str, found: FoundRule, **options: Any) -> str:
         question = json.dumps(
             {"what": what, "task": found.rule.task, "tokens": found.rule.tokens, **options}, sort_keys=True
         )
@@ -66,16 +64,22 @@ class Drawing:
         self._waiting += 1
         try:
             async with self._one_at_a_time:
-                if question not in self._kept:  # whoever was before may have asked the same
-                    self._kept[question] = await self._answer(question)
+                if question in self._kept:  # whoever was before may have asked the same
+                    return self._kept[question]
+                answer = await self._answer(question)
+                self._keep(question, answer)
+                return answer
         finally:
             self._waiting -= 1
-        answer = self._kept[question]
-        while len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
-        return answer
 
-    async def _answer(self, question: str) -> Any:
+    def _keep(self, question: str, answer: str) -> None:
+        """Until others, asked for more lately, need the room."""
+        self._kept[question] = answer
+        self._size += len(answer)
+        while self._size > KEPT:
+            self._size -= len(self._kept.popitem(last=False)[1])
+
+    async def _answer(self, question: str) -> str:
         """One question to the process. Whatever interrupts this ends the process, whose answer nobody would read."""
         try:
             async with asyncio.timeout(SECONDS):
@@ -102,7 +106,8 @@ class Drawing:
         if "refused" in answer:
             pointer, reason = answer["refused"]
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, reason, [(pointer, reason)])
-        return answer["done"]
+        done: str = answer["done"]
+        return done
 
     async def _running(self) -> Process:
         if self._process is None or self._process.returncode is not None:

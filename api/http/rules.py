@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
@@ -63,7 +64,7 @@ def get_rule(found: BegunRule) -> models.RuleDetails:
 async def get_simplified(here: Here, found: OneRule) -> models.Simplification:
     """A form with fewer nodes, where there is one. It stands beside the rule that ran, never in its place."""
     simple = await here.drawing.simplified(found)
-    return models.Simplification(rule=found.rule.text, simplified=simple)
+    return models.Simplification(rule=found.rule.text, simplified=json.loads(simple))
 
 
 class PictureQuery(StrictQuery):
@@ -94,11 +95,13 @@ def _parameters(here: Here, found: FoundRule, job: str | None) -> dict[str, Any]
     return parameters
 
 
-@router.get("/rules/{id}/trace", responses=responses(404, 422), dependencies=[in_json])
-async def get_trace(here: Here, found: OneRule, query: Annotated[PictureQuery, Query()]) -> models.TraceObject:
+@router.get(
+    "/rules/{id}/trace", response_model=models.TraceObject, responses=responses(404, 422), dependencies=[in_json]
+)
+async def get_trace(here: Here, found: OneRule, query: Annotated[PictureQuery, Query()]) -> Response:
     """What happens in a simulation with the rule, as arrays for charts."""
     parameters = await run_sync(_parameters, here, found, query.job)
-    return models.TraceObject(**await here.drawing.trace(found, parameters))
+    return Response(await here.drawing.trace(found, parameters), media_type=JSON)
 
 
 @router.get(

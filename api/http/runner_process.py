@@ -24,6 +24,7 @@ class RunnerProcess:
     def __init__(self, database: str, scheduler: str | None, workers: int | None) -> None:
         self._options = json.dumps({"database": database, "scheduler": scheduler, "workers": workers})
         self._closing = threading.Event()
+        self._starting = threading.Lock()
         self._child: subprocess.Popen[str] | None = None
         self.workers: int | None = None
         self.jobs: int | None = None
@@ -45,8 +46,9 @@ class RunnerProcess:
 
     def close(self) -> None:
         """Let the jobs go back into the queue, and wait for that."""
-        self._closing.set()
-        child = self._child
+        with self._starting:
+            self._closing.set()
+            child = self._child
         if child is None:
             return
         assert child.stdin is not None
@@ -85,8 +87,11 @@ class RunnerProcess:
             if self._closing.wait(pause):
                 return
             pause = min(2 * pause, LONGEST_PAUSE)
-            self.restarts += 1
-            self._start()
+            with self._starting:
+                if self._closing.is_set():
+                    return
+                self.restarts += 1
+                self._start()
 
     def _listen(self) -> None:
         assert self._child is not None
