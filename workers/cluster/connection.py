@@ -97,6 +97,11 @@ class Connection:
         with self._lock:
             return [address for address in self._known if address not in self._unfit] if self._unfit else None
 
+    def present(self) -> list[tuple[str, int]]:
+        """Address and threads of the workers that can be used, as of a second ago, in an order that stays."""
+        with self._lock:
+            return sorted((address, n) for address, n in self._known.items() if address not in self._unfit)
+
     def exclude(self, address: str, why: str) -> None:
         """Send no more units to a worker, and say so once."""
         with self._lock:
