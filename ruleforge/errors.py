@@ -64,6 +64,10 @@ class EvaluationError(RuleforgeError):
     """A simulation could not be run; unlike a bad score, this is a fault of the family or the machine."""
 
 
+class EvaluatorLostError(RuleforgeError):
+    """Where rules are scored is gone, such as a cluster's scheduler; nothing is wrong with what was to be scored."""
+
+
 class JobStopped(RuleforgeError):  # noqa: N818 (a request that was granted, not a fault)
     """Scoring was cut short on request; the generation in flight is dropped."""
 

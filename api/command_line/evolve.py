@@ -25,7 +25,7 @@ from api.command_line.app import (
 )
 from api.command_line.display import JobDisplay, conclusion, front_table, note
 from api.command_line.interrupts import Interrupts
-from ruleforge.errors import InputError, SpecificationError
+from ruleforge.errors import EvaluatorLostError, InputError, SpecificationError
 from ruleforge.family import family_class
 from ruleforge.spec import JobSpec, apply_setting, job_spec, read_toml
 from ruleforge.store import END_STATES, Store, open_store
@@ -139,7 +139,11 @@ def _again(database: str | None, scheduler: str | None) -> str:
 
 def _run(store: Store, job_id: str, evaluator: Evaluator, again: str, as_json: bool) -> None:
     with JobDisplay(progress()) as display, Interrupts(PAUSING) as interrupts:
-        result = run_job(store, job_id, evaluator, observer=display, stop=interrupts.requested)
+        try:
+            result = run_job(store, job_id, evaluator, observer=display, stop=interrupts.requested)
+        except EvaluatorLostError as lost:
+            display.on_warning(str(lost))
+            result = unfinished_result(store.job(job_id))
     if as_json:
         print_json(result)
     elif result["state"] == "succeeded":

@@ -7,7 +7,7 @@ import logging
 import dask
 from distributed import LocalCluster
 
-from workers.cluster.preload import EMBEDDED, ONE_THREAD
+from workers.cluster.preload import EMBEDDED
 
 # What Dask does for its own diagnosis takes 6 % of a core with two workers: a profiler, which sees nothing of a kernel,
 # and looks at event loops and at the machine many times a second.
@@ -36,5 +36,5 @@ def start_embedded_cluster(n_workers: int) -> LocalCluster:
             # The workers are this program: what they may use of the memory is not for Dask to divide.
             memory_limit=0,
             preload=["workers.cluster.preload"],
-            env={**ONE_THREAD, EMBEDDED: "1"},
+            env={EMBEDDED: "1"},
         )

@@ -19,7 +19,6 @@ from ruleforge.errors import InputError
 from tasks.warm_up import main as load_kernels
 from workers.cluster.compatibility import METADATA, cautions, facts, refuse_to_join
 from workers.cluster.embedded import QUIET
-from workers.cluster.preload import ONE_THREAD
 
 # How long to wait for a scheduler that is not there yet, or not any more.
 WAIT_SECONDS = 300.0
@@ -123,7 +122,7 @@ async def _serve(address: str, n_workers: int, told_to_end: asyncio.Event, say: 
     Whether the scheduler dismissed them.
     """
     nannies = [
-        _Nanny(address, nthreads=1, preload=["workers.cluster.preload"], env=ONE_THREAD, dashboard_address=None)
+        _Nanny(address, nthreads=1, preload=["workers.cluster.preload"], dashboard_address=None)
         for _ in range(n_workers)
     ]
     try:
