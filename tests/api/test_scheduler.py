@@ -19,9 +19,8 @@ def test_evolve_and_resume_on_an_embedded_cluster(command_line, tmp_path):
     processes = command_line.run(tmp_path, *RUN, *command_line.small, "--scheduler", "local", "--workers", "2")
     assert (threads.code, processes.code) == (0, 0), threads.err + processes.err
     assert essence(processes.json) == essence(threads.json)
-    # On a loaded machine Dask may remark on slow event loops; faults of its own would be another matter.
+    assert "distributed" not in processes.err, processes.err
     assert "Traceback" not in processes.err, processes.err
-    assert "ERROR" not in processes.err, processes.err
     again = command_line.run(tmp_path, "resume", processes.json["job"], "--scheduler", "local", "--json")
     assert again.json == processes.json
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -208,6 +209,15 @@ def test_a_worker_may_compile_after_its_start(tmp_path):
     program = Path(__file__).parent / "helpers/compile_in_worker.py"
     done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False, timeout=120)
     assert done.stdout.split() == ["2", "1"], done.stderr
+
+
+def test_dask_says_nothing_by_itself_here_or_in_the_workers(embedded):
+    def outspoken():
+        names = ["distributed", *(name for name in logging.root.manager.loggerDict if name.startswith("distributed."))]
+        return [name for name in names if logging.getLogger(name).isEnabledFor(logging.ERROR)]
+
+    assert outspoken() == []
+    assert list(embedded.connection.client.run(outspoken).values()) == [[], []]
 
 
 def test_a_family_that_is_not_installed_is_refused(embedded):

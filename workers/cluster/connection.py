@@ -14,6 +14,7 @@ from distributed import Client
 from ruleforge.errors import EvaluatorLostError, InputError, JobStopped
 from workers.cluster.compatibility import METADATA, cautions, facts, refusals, reported_facts
 from workers.cluster.embedded import start_embedded_cluster
+from workers.cluster.logs import quieten
 
 # How long a scheduler may take to answer at first, and to come back after it was lost.
 CONNECT_SECONDS = 30.0
@@ -51,6 +52,7 @@ class Connection:
     """
 
     def __init__(self, scheduler: str, workers: int | None, warn: Callable[[str], None]) -> None:
+        quieten()
         self._warn = warn
         self._lock = threading.RLock()
         self._reconnecting = threading.Lock()

@@ -32,7 +32,7 @@ def start_embedded_cluster(n_workers: int) -> LocalCluster:
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",  # what is left without a dashboard; None would take a fixed port
             scheduler_kwargs={"dashboard": False},
-            silence_logs=logging.ERROR,
+            silence_logs=logging.CRITICAL,
             # The workers are this program: what they may use of the memory is not for Dask to divide.
             memory_limit=0,
             preload=["workers.cluster.preload"],

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ruleforge.errors import InputError
 from workers.cluster.compatibility import METADATA, cautions, facts, refuse_to_join
+from workers.cluster.logs import quieten
 
 if TYPE_CHECKING:
     from distributed import Worker
@@ -28,6 +29,7 @@ async def dask_setup(worker: Worker) -> None:
     if EMBEDDED in os.environ:
         # Its parent has the same sources, and compiles what is missing when it is needed.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        quieten()
         return
     theirs = await worker.scheduler.get_metadata(keys=[METADATA], default=None)
     if theirs is not None:
