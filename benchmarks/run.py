@@ -30,6 +30,7 @@ FULL: dict[str, Any] = {
     },
     "parameters": {"reward": {}, "supervised": {}, "correlation": {}},
     "thread_instances": {"reward": 4, "supervised": 15, "correlation": 4},
+    "cluster_generations": {"reward": 6, "supervised": 20, "correlation": 3},
     "hal_cgp": {"parameters": {}, "instances": 10, "generations": 50},
 }
 # Enough to see that everything runs; the figures mean little.
@@ -47,6 +48,7 @@ QUICK: dict[str, Any] = {
         "correlation": {"duration": 3000.0, "readout": 3000.0},
     },
     "thread_instances": {"reward": 2, "supervised": 15, "correlation": 2},
+    "cluster_generations": dict.fromkeys(FAMILIES, 2),
     "hal_cgp": {"parameters": {"n_trials": 20}, "instances": 3, "generations": 10},
 }
 
@@ -163,6 +165,10 @@ SECTIONS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "overhead": search_overhead,
     "threads": lambda settings: [
         scaling.threads(name, settings["parameters"][name], settings["thread_instances"][name], settings["rounds"])
+        for name in FAMILIES
+    ],
+    "cluster": lambda settings: [
+        scaling.cluster(name, settings["parameters"][name], settings["cluster_generations"][name], settings["rounds"])
         for name in FAMILIES
     ],
     "start": lambda settings: [scaling.start_time(name, settings["rounds"]) for name in FAMILIES],
