@@ -7,6 +7,7 @@ import logging
 import dask
 from distributed import LocalCluster
 
+from workers.cluster.logs import LOGGING_OF_PROCESSES
 from workers.cluster.preload import EMBEDDED
 
 # What Dask does for its own diagnosis takes 6 % of a core with two workers: a profiler, which sees nothing of a kernel,
@@ -24,7 +25,7 @@ REUSE = {"distributed.scheduler.reuse-broadcast-comm": True}
 def start_embedded_cluster(n_workers: int) -> LocalCluster:
     """Start the workers and wait until they have joined; closed by its `close`. Listens on this machine only."""
     dask.config.set(REUSE)
-    with dask.config.set(QUIET):
+    with dask.config.set({**QUIET, LOGGING_OF_PROCESSES: "critical"}):
         return LocalCluster(
             n_workers=n_workers,
             threads_per_worker=1,
