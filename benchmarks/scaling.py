@@ -258,8 +258,8 @@ def markdown(real: Sequence[Mapping[str, Any]], simulated: Sequence[Mapping[str,
     largest = simulated[-1]
     per_unit = max(largest["client"], largest["scheduler"])
     text += (
-        f"\nAt {largest['workers']} workers the busier of scheduler and client takes {report.duration(per_unit)} of its "
-        f"core for each unit: {report.number(1 / per_unit)} units a second are the most that one scheduler gives out.\n"
+        f"\nAt {largest['workers']} workers the busier of scheduler and client takes {report.duration(per_unit)} of a "
+        f"core per unit: {report.number(1 / per_unit)} units a second are the most that one scheduler gives out.\n"
     )
     return text
 

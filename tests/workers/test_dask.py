@@ -236,7 +236,8 @@ class Cluster:
 
     def __init__(self, folder: Path, path: Path):
         self.folder, self.file = folder, folder / "scheduler.json"
-        self.environment = {**os.environ, "PYTHONPATH": str(path)}
+        paths = [str(path), os.environ.get("PYTHONPATH", "")]
+        self.environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = str(probe.getsockname()[1])
