@@ -193,7 +193,7 @@ class _Run:
             self._restore(job.search_state)
 
     def _restore(self, state: dict[str, Any]) -> None:
-        self.search.restore(state["search"], [self._judged(record) for record in self.store.archive(self.job.id)])
+        self.search.restore(state["search"], map(self._judged, self.store.archive(self.job.id)))
         self.effort = Effort(**state["effort"])
         survivors = [judged.rule for judged in self.search.survivors]
         self._remember(score_rules(self.evaluator, self.family, survivors, self.keys, store=self.store))

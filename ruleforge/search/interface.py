@@ -9,13 +9,22 @@ from typing import Any, Protocol
 from ruleforge.family import Outcome
 from ruleforge.language.rule import Rule
 
+# What makes a candidate: the grammar's seed rules, the enumeration of small rules, chance, and the variations.
+ORIGINS = ("seed", "small_rule", "random", "crossover", "mutation")
+
 
 @dataclass(frozen=True)
 class Candidate:
-    """A rule to be scored; `behaviour` is the identity by which repeats are recognised."""
+    """A rule to be scored, and where it came from.
+
+    behaviour: the identity by which repeats are recognised; origin: what made it, one of ORIGINS; parents: ids of the
+    rules that it was made of, in order (of a crossover first the one that took the part, then the one that gave it).
+    """
 
     rule: Rule
     behaviour: str
+    origin: str
+    parents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -32,14 +41,16 @@ class Judged:
 class Generation:
     """What one generation brought.
 
-    number: counted from 0; judged: the candidates of this generation in ask order; front: the rules not beaten in both
-    fitness and complexity, simplest first; best, median: fitness of the champion, and median over the finite fitness of
-    the population (None if there is none); evaluations: distinct behaviours simulated so far; history: digest over
-    every generation's rules and fitness.
+    number: counted from 0; judged: the candidates of this generation in ask order; candidates: the same as they were
+    asked for, which tells their origin and parents; front: the rules not beaten in both fitness and complexity,
+    simplest first; best, median: fitness of the champion, and median over the finite fitness of the population (None if
+    there is none); evaluations: distinct behaviours simulated so far; history: digest over every generation's rules and
+    fitness.
     """
 
     number: int
     judged: tuple[Judged, ...]
+    candidates: tuple[Candidate, ...]
     front: tuple[Judged, ...]
     best: float | None
     median: float | None
@@ -79,4 +90,4 @@ class Search(Protocol):
         """All that is not in the archive, JSON-ready."""
 
     def restore(self, state: dict[str, Any], archive: Iterable[Judged]) -> None:
-        """Continue where `state` was taken; `archive` is everything judged until then, in order."""
+        """Continue where `state` was taken; `archive` is everything judged until then, in order; it is read once."""

@@ -18,6 +18,7 @@ from ruleforge.language.identity import behaviour
 from ruleforge.language.rule import Rule
 from ruleforge.search.grammar import RuleGrammar
 from ruleforge.search.interface import Candidate, Generation, Judged
+from ruleforge.search.seen import Seen
 from ruleforge.search.small_rules import SmallRules
 from ruleforge.search.variation import Variation
 from ruleforge.spec import JobSpec
@@ -40,9 +41,10 @@ class MuPlusLambda:
         self._small = SmallRules(grammar, spec.seed) if spec.search.small_rules > 0 else None
         self._position = 0  # in the small rules: the next one to be tried
         self._position_asked = 0
-        self._archive: dict[str, Judged] = {}  # by behaviour, what stands for it
-        self._scored: set[str] = set()  # exact identities of everything judged
+        self._seen = Seen()  # all behaviours that were ever judged
         self._population: list[Judged] = []
+        self._standing: dict[str, Judged] = {}  # by behaviour, what stands for it: of population and front
+        self._worse_forms: dict[str, set[str]] = {}  # by behaviour of the front, forms that did worse than it
         self._generation = 0
         self._idle = 0
         self._history = ""
@@ -92,11 +94,10 @@ class MuPlusLambda:
             if candidate is None:
                 continue
             offspring[candidate.behaviour] = candidate
-            known = self._archive.get(candidate.behaviour)
-            if known is None:
+            if candidate.behaviour not in self._seen:
                 n_new += 1
                 asked[candidate.behaviour] = candidate
-            elif self._is_shorter_form(candidate, known):
+            elif self._is_shorter_form(candidate):
                 asked[candidate.behaviour] = candidate
         self._offspring, self._asked = list(offspring.values()), list(asked.values())
         return list(self._asked)
@@ -106,18 +107,20 @@ class MuPlusLambda:
         if len(scores) != len(self._asked):
             raise InputError(f"{len(self._asked)} candidates were asked for, and {len(scores)} scores came")
         judged = [_judged(candidate, *score) for candidate, score in zip(self._asked, scores, strict=True)]
-        n_new = sum(candidate.behaviour not in self._archive for candidate in self._asked)
+        n_new = sum(item.behaviour not in self._seen for item in judged)
         for item in judged:
             self._keep(item)
         self.evaluations += n_new
         self._idle = 0 if n_new else self._idle + 1
-        self.front = _front([*self.front, *judged], self._archive)
+        self.front = _front([*self.front, *judged], self._standing)
         self._population = self._survivors()
+        self._forget()
         self._history = _digest(self._history, judged)
         finite = [item.fitness for item in self._population if item.outcome is Outcome.ok]
         summary = Generation(
             number=self._generation,
             judged=tuple(judged),
+            candidates=tuple(self._asked),
             front=self.front,
             best=max((item.fitness for item in self.front), default=None),
             median=statistics.median(finite) if finite else None,
@@ -142,25 +145,38 @@ class MuPlusLambda:
         }
 
     def restore(self, state: dict[str, Any], archive: Iterable[Judged]) -> None:
-        """Continue where `state` was taken; `archive` is everything judged until then, in order."""
-        self._archive, self._scored = {}, set()
+        """Continue where `state` was taken; `archive` is everything judged until then, in order; it is read once."""
+        self._seen, self._standing, self._worse_forms = Seen(), {}, {}
         self._asked, self._offspring = [], []
+        kept = {*state["front"], *state["population"]}
         for item in archive:
-            self._keep(item)
-        self.front = tuple(self._archive[identity] for identity in state["front"])
+            if item.behaviour in kept:
+                self._keep(item)
+            else:
+                self._seen.add(item.behaviour)
+        self.front = tuple(self._standing[identity] for identity in state["front"])
         self._generation, self.evaluations = state["generation"], state["evaluations"]
         self._idle, self._history, self._position = state["idle"], state["history"], state["position"]
-        self._population = [self._archive[identity] for identity in state["population"]]
+        self._population = [self._standing[identity] for identity in state["population"]]
+        self._forget()
 
     def _keep(self, judged: Judged) -> None:
         """Let a rule stand for its behaviour, unless another form of it that did better does so already."""
-        self._scored.add(judged.rule.id)
-        known = self._archive.get(judged.behaviour)
+        self._seen.add(judged.behaviour)
+        known = self._standing.get(judged.behaviour)
         if known is None or judged.fitness >= known.fitness:
-            self._archive[judged.behaviour] = judged
+            self._standing[judged.behaviour] = judged
+        else:
+            self._worse_forms.setdefault(judged.behaviour, set()).add(judged.rule.id)
+
+    def _forget(self) -> None:
+        """Let go of every rule that neither lives nor stands on the front: it cannot come back."""
+        self._standing = {item.behaviour: item for item in [*self._population, *self.front]}
+        on_front = {item.behaviour for item in self.front}
+        self._worse_forms = {identity: forms for identity, forms in self._worse_forms.items() if identity in on_front}
 
     def _seed_rule(self, rule: Rule, taken: Mapping[str, Candidate]) -> Candidate | None:
-        candidate = Candidate(rule, self._identity(rule))
+        candidate = Candidate(rule, self._identity(rule), "seed")
         return None if candidate.behaviour in taken else candidate
 
     def _small_rule(self, taken: Mapping[str, Candidate]) -> Candidate | None:
@@ -170,8 +186,8 @@ class MuPlusLambda:
             self._position_asked += 1
             if not self._grammar.allows(rule):
                 continue
-            candidate = Candidate(rule, self._identity(rule))
-            if candidate.behaviour not in taken and candidate.behaviour not in self._archive:
+            candidate = Candidate(rule, self._identity(rule), "small_rule")
+            if candidate.behaviour not in taken and candidate.behaviour not in self._seen:
                 return candidate
         return None
 
@@ -179,25 +195,28 @@ class MuPlusLambda:
         """One offspring of a behaviour not yet known, if some attempts find one; else a known one, or None."""
         repeat: Candidate | None = None
         for _ in range(ATTEMPTS):
-            rule = self._grammar.to_rule(self._vary(variation, parents))
+            individual, origin, of = self._vary(variation, parents)
+            rule = self._grammar.to_rule(individual)
             if not self._grammar.allows(rule):
                 continue
-            candidate = Candidate(rule, self._identity(rule))
+            candidate = Candidate(rule, self._identity(rule), origin, tuple(self._population[n].rule.id for n in of))
             if candidate.behaviour in taken:
                 continue
-            known = self._archive.get(candidate.behaviour)
-            if known is None or self._is_shorter_form(candidate, known):
+            if candidate.behaviour not in self._seen or self._is_shorter_form(candidate):
                 return candidate
             repeat = repeat or candidate
         return repeat
 
-    def _vary(self, variation: Variation, parents: list[Any]) -> list[Any]:
+    def _vary(self, variation: Variation, parents: list[Any]) -> tuple[list[Any], str, list[int]]:
+        """A new individual, its origin, and the places of its parents in the population."""
         generator = variation.generator
         if not parents:
-            return variation.random_individual()
+            return variation.random_individual(), "random", []
         if generator.random() < self._settings.crossover:
-            return variation.crossed(parents[self._choose(generator)], parents[self._choose(generator)])
-        return variation.mutated(parents[self._choose(generator)])
+            first, second = self._choose(generator), self._choose(generator)
+            return variation.crossed(parents[first], parents[second]), "crossover", [first, second]
+        place = self._choose(generator)
+        return variation.mutated(parents[place]), "mutation", [place]
 
     def _choose(self, generator: random.Random) -> int:
         """Tournament: the population is ordered, best first, so the smallest index wins."""
@@ -206,18 +225,23 @@ class MuPlusLambda:
     def _identity(self, rule: Rule) -> str:
         return behaviour(rule) if self._fingerprints else rule.id
 
-    def _is_shorter_form(self, candidate: Candidate, known: Judged) -> bool:
+    def _is_shorter_form(self, candidate: Candidate) -> bool:
         """Simpler than what stands for its behaviour on the front: worth scoring, for its text is what people read.
 
         Once only: a form that did worse, because the probe inputs missed a pole, is not tried again.
         """
-        simpler = candidate.rule.complexity < known.rule.complexity and candidate.rule.id not in self._scored
-        return simpler and any(known is item for item in self.front)
+        known = next((item for item in self.front if item.behaviour == candidate.behaviour), None)
+        if known is None or candidate.rule.complexity >= known.rule.complexity:
+            return False
+        return candidate.rule.id not in self._worse_forms.get(candidate.behaviour, ())
 
     def _survivors(self) -> list[Judged]:
-        """The μ best of offspring and parents, each behaviour once; at equal fitness offspring come first."""
-        offspring = [self._archive[candidate.behaviour] for candidate in self._offspring]
-        pool = {item.behaviour: self._archive[item.behaviour] for item in [*offspring, *self._population]}
+        """The μ best of offspring and parents, each behaviour once; at equal fitness offspring come first.
+
+        An offspring that repeats a rule which has died is not among them: the rule was no better than those that live.
+        """
+        places = [*(item.behaviour for item in self._offspring), *(item.behaviour for item in self._population)]
+        pool = {identity: self._standing[identity] for identity in places if identity in self._standing}
         ranked = sorted(pool.values(), key=lambda item: -item.fitness)
         return ranked[: self._settings.population]
 
@@ -228,13 +252,13 @@ def _judged(candidate: Candidate, fitness: float, outcome: Outcome) -> Judged:
     return Judged(candidate.rule, candidate.behaviour, fitness if outcome is Outcome.ok else -math.inf, outcome)
 
 
-def _front(judged: Iterable[Judged], archive: Mapping[str, Judged]) -> tuple[Judged, ...]:
+def _front(judged: Iterable[Judged], known: Mapping[str, Judged]) -> tuple[Judged, ...]:
     """The rules that no other beats in complexity and fitness, simplest first; of equal ones the first.
 
-    Each behaviour once, in the form that stands for it in the archive.
+    Each behaviour once, in the form that stands for it.
     """
     best: list[Judged] = []
-    standing = {item.behaviour: archive[item.behaviour] for item in judged}
+    standing = {item.behaviour: known[item.behaviour] for item in judged}
     for item in sorted(standing.values(), key=lambda item: (item.rule.complexity, -item.fitness)):
         if item.outcome is Outcome.ok and (not best or item.fitness > best[-1].fitness):
             best.append(item)

@@ -137,6 +137,8 @@ class Correlation(TaskFamily):
         """The parameters as the kernels take them."""
         own = self.parameters
         n_steps = own.steps(own.duration)
+        fast, slow, h = own.trace_time_constant, own.slow_trace_time_constant, own.resolution
+        epoch = kernel.epoch_steps(fast, slow, resolution=h, n_steps=n_steps)
         return kernel.Settings(
             n_steps,
             own.steps(own.dendritic_delay),
@@ -147,9 +149,12 @@ class Correlation(TaskFamily):
             -np.inf if own.facilitate_lower_bound is None else own.facilitate_lower_bound,
             own.steps(own.readout),
             own.first_window_in_baseline,
-            kernel.decay_table(own.membrane_time_constant, own.resolution, n_steps),
-            kernel.decay_table(own.trace_time_constant, own.resolution, n_steps),
-            kernel.decay_table(own.slow_trace_time_constant, own.resolution, n_steps),
+            epoch,
+            kernel.decay_table(own.membrane_time_constant, h, n_steps),
+            kernel.decay_table(fast, h, n_steps),
+            kernel.decay_table(slow, h, n_steps),
+            kernel.growth_table(fast, h, epoch),
+            kernel.growth_table(slow, h, epoch),
         )
 
     def evaluate(self, rules: Sequence[Rule], instance: Instance, *, give_up_below: float | None = None) -> Scores:

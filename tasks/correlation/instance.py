@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ruleforge.errors import InputError
 from ruleforge.kernel.compiler import kernel
 from tasks.correlation.parameters import CorrelationParameters
+from tasks.correlation.segments import Segments, segments_of
 
 Steps = NDArray[np.int32]
 Values = NDArray[np.float64]
@@ -25,7 +26,8 @@ class Instance:
     distinct_until: (n_spikes,) int32, the spikes from each one up to this index (exclusive) come from different inputs;
     windows: (n_windows, 2) int32, first and last step of the potential's window of every pattern, both included;
     initial_weights: (n_inputs,) float64, in units of the maximal weight;
-    initial_potential, readout_potential: mV, V(0) of learning and of the readout.
+    initial_potential, readout_potential: mV, V(0) of learning and of the readout;
+    segments: the readout's time, cut where spikes reach the membrane and where windows begin and end.
     """
 
     passes: Steps
@@ -35,6 +37,7 @@ class Instance:
     initial_weights: Values
     initial_potential: float
     readout_potential: float
+    segments: Segments
 
     @property
     def n_inputs(self) -> int:
@@ -72,15 +75,19 @@ def assemble(
         order[passes <= parameters.steps(parameters.duration)],
         passes[passes <= parameters.steps(parameters.duration)],
     )
-    ordered = inputs[order].astype(np.int32)
+    at_synapse, of_input = passes.astype(np.int32), inputs[order].astype(np.int32)
+    in_pattern = windows.astype(np.int32)
+    n_inputs = len(initial_weights)
+    readout, delay = parameters.steps(parameters.readout), parameters.steps(parameters.dendritic_delay)
     return Instance(
-        passes.astype(np.int32),
-        ordered,
-        _distinct_until(ordered, len(initial_weights)),
-        windows.astype(np.int32),
+        at_synapse,
+        of_input,
+        _distinct_until(of_input, n_inputs),
+        in_pattern,
         initial_weights,
         float(initial_potential),
         float(readout_potential),
+        segments_of(at_synapse, of_input, n_inputs, in_pattern, readout, delay),
     )
 
 

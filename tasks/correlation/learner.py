@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ruleforge.kernel.interpreter import fill_constants
+from ruleforge.kernel.lanes import LANES, aligned_zeros
 from ruleforge.kernel.program import compile_programs
 from ruleforge.language.rule import Rule
 from tasks.correlation import kernel
@@ -33,6 +34,12 @@ class Run:
     record: NDArray[np.float64]
 
 
+def _on_cache_lines(array: NDArray[np.float64]) -> NDArray[np.float64]:
+    placed = aligned_zeros(*array.shape)
+    placed[:] = array
+    return placed
+
+
 class Learner:
     """Runs the rules of a batch on one instance, one by one; holds the working memory, so not for several threads."""
 
@@ -49,9 +56,12 @@ class Learner:
             )
             for slot in (DEPRESS, FACILITATE)
         ]
-        self._synapses = fill_constants(self._programs[FACILITATE], kernel.LANES)
-        self._block = fill_constants(self._programs[DEPRESS], kernel.BLOCK)
-        self._carried = np.zeros(instance.passes.size)
+        self._registers = [
+            _on_cache_lines(fill_constants(self._programs[slot], width))
+            for slot, width in ((DEPRESS, kernel.BLOCK), (FACILITATE, kernel.CHUNK))
+        ]
+        self._synapses = aligned_zeros(3, kernel.whole_lanes(instance.n_inputs))
+        self._carried = np.zeros(instance.passes.size + LANES)
         self._outputs = np.zeros(settings.n_steps // (settings.refractory + 1) + 2, dtype=np.int32)
 
     def learn(
@@ -62,32 +72,45 @@ class Learner:
         check: (first step, last step, output spikes), see `kernel.learn`; record_at: steps, ascending.
         """
         instance = self.instance
-        at = np.zeros(0, dtype=np.int32) if record_at is None else record_at
-        record = np.zeros((at.size, instance.n_inputs))
-        weights = np.zeros(instance.n_inputs)
-        n_chunks = -(-instance.n_inputs // kernel.LANES)
-        status, n_outputs = kernel.learn(
+        status, n_passed, n_outputs = kernel.learn(
             instance.passes,
             instance.inputs,
             instance.distinct_until,
             instance.initial_weights,
             instance.initial_potential,
             self._program(FACILITATE, row),
-            np.repeat(self._synapses[row][None], n_chunks, axis=0),
             self._program(DEPRESS, row),
-            self._block[row],
             self.settings,
             np.array(check, dtype=np.int64),
-            weights,
+            self._synapses[0],
+            self._synapses[1],
+            self._synapses[2],
             self._carried,
             self._outputs,
-            at,
-            record,
         )
-        return Run(status, weights, self._carried, self._outputs[:n_outputs], record)
+        weights = self._weights_after(n_passed)
+        if status == kernel.FINISHED and not np.isfinite(weights).all():
+            status = kernel.NON_FINITE
+        at = np.zeros(0, dtype=np.int32) if record_at is None else record_at
+        record = np.zeros((at.size, instance.n_inputs))
+        for number, n_recorded in enumerate(np.searchsorted(instance.passes, at, side="right")):
+            record[number] = self._weights_after(min(n_recorded, n_passed))
+        return Run(status, weights, self._carried[: instance.passes.size], self._outputs[:n_outputs], record)
+
+    def _weights_after(self, n_passed: int) -> NDArray[np.float64]:
+        instance = self.instance
+        weights: NDArray[np.float64] = kernel.weights_after(
+            n_passed, instance.inputs, self._carried, instance.initial_weights
+        )
+        return weights
 
     def _program(self, slot: int, row: int) -> kernel.Program:
-        programs = self._programs[slot]
+        programs, registers = self._programs[slot], self._registers[slot][row]
         return kernel.Program(
-            programs.instructions[row], int(programs.lengths[row]), int(programs.results[row]), self._reads[slot][row]
+            programs.instructions[row],
+            int(programs.lengths[row]),
+            int(programs.results[row]),
+            self._reads[slot][row],
+            registers,
+            registers.reshape(-1),
         )

@@ -41,7 +41,8 @@ LITERATURE: tuple[tuple[str, str, str, float | None], ...] = (
         "Masquelier, Neuroscience 389:133 (2018); Kempter, Gerstner & van Hemmen, Neural Comput. 13:2709 (2001)",
         None,
     ),
-    # A2− = 7.1·10⁻³, A3+ = 6.5·10⁻³, A2+ = A3− = 0, in units of λ = 0.01; all pair traces with one time constant.
+    # Table 3: A2− = 7.1·10⁻³, A3+ = 6.5·10⁻³, A2+ = A3− = 0, here in units of λ = 0.01; τ_y = 114 ms is the default
+    # of the slow traces. Its τ+ = 16.8 ms and τ− = 33.7 ms are one parameter here, with 20 ms for both.
     ("triplet STDP", "depress: 0.71*x; facilitate: 0.65*x*y_slow", PFISTER_2006, None),
     *(
         (f"Jordan 2021, rule {rank}", text, JORDAN_2021, fitness)

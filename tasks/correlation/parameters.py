@@ -10,7 +10,7 @@ from pydantic import model_validator
 from ruleforge.family import FamilyParameters, parameter
 
 JORDAN_2021 = "Jordan, Schmidt, Senn & Petrovici, eLife 10:e66273 (2021)"
-PFISTER_2006 = "Pfister & Gerstner, J. Neurosci. 26:9673 (2006), visual cortex, minimal model, all-to-all"
+PFISTER_2006 = "Pfister & Gerstner, J. Neurosci. 26:9673 (2006), Table 3: visual cortex, minimal model, all-to-all"
 
 _ON_GRID = (
     "duration",

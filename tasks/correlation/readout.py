@@ -2,85 +2,98 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
-from numpy.typing import NDArray
 
 from ruleforge.kernel.compiler import kernel
+from ruleforge.kernel.functions import fused_multiply_add
 from tasks.correlation.instance import Instance
 from tasks.correlation.kernel import Settings, Steps, Values
+from tasks.correlation.segments import OUTSIDE, Segments, segments_of
 
-RULES = 16  # rules whose readouts run side by side, in whole lanes
+
+@kernel(inline=True)
+def _in_baseline(window: int, settings: Settings) -> bool:
+    return window == OUTSIDE or (settings.first_window_in_baseline and window == 0)
 
 
 @kernel()
-def _read_out(
-    passes: Steps, inputs: Steps, windows: Steps, weights: Values, potential: float, settings: Settings
-) -> tuple[Values, Values, Values]:
-    """Response of up to RULES frozen weight vectors to the input, without threshold.
+def _read_out(segments: Segments, weights: Values, potential: float, settings: Settings) -> tuple[float, float, float]:
+    """Response of frozen weights to the input, without threshold.
 
-    weights: (n_inputs, RULES). Returns signal-to-noise ratio (mean over windows of (max V − m)/σ), m and σ, each
-    (RULES,); m and σ over the steps 1 … readout outside of the windows.
+    weights: (n_inputs + 1,), the last one 0. Returns signal-to-noise ratio (mean over windows of (max V − m)/σ), m and
+    σ; m and σ over the steps 1 … readout outside of the windows.
+
+    Within a segment that begins with V the potential is V·dʲ, j = 0, 1, …, so that sums over its n steps are tables of
+    n times powers of V. With u = V − m, what a step deviates by is u·dʲ − m·(1 − dʲ): nothing large cancels.
     """
-    n_steps = settings.readout
-    n_windows = 0
-    while n_windows < windows.shape[0] and windows[n_windows, 1] <= n_steps:
-        n_windows += 1
-    decay = settings.membrane[1]
-    mean, deviation, ratio = np.zeros(RULES), np.zeros(RULES), np.zeros(RULES)
-    V, total, highest = np.zeros(RULES), np.zeros(RULES), np.zeros((n_windows, RULES))
-    highest[:] = -np.inf
-    for second in range(2):
-        V[:] = potential
-        arriving, window, n_baseline = 0, 0, 0
-        for step in range(1, n_steps + 1):
-            for rule in range(RULES):
-                V[rule] = V[rule] * decay
-            if arriving < passes.size and passes[arriving] + settings.delay == step:
-                total[:] = 0.0
-                while arriving < passes.size and passes[arriving] + settings.delay == step:
-                    i = inputs[arriving]
-                    for rule in range(RULES):
-                        total[rule] += weights[i, rule]
-                    arriving += 1
-                for rule in range(RULES):
-                    V[rule] += settings.maximal_weight * total[rule]
-            if window < windows.shape[0] and step > windows[window, 1]:
-                window += 1
-            # A window that the end of the readout cuts off has no maximum, and is no baseline either.
-            inside = window < windows.shape[0] and step >= windows[window, 0]
-            if inside and window < n_windows and not second:
-                for rule in range(RULES):
-                    highest[window, rule] = max(highest[window, rule], V[rule])
-            if not inside or (settings.first_window_in_baseline and window == 0):
-                n_baseline += 1
-                if second:
-                    for rule in range(RULES):
-                        deviation[rule] += (V[rule] - mean[rule]) * (V[rule] - mean[rule])
-                else:
-                    for rule in range(RULES):
-                        mean[rule] += V[rule]
-        if second:
-            deviation[:] = np.sqrt(deviation / n_baseline)
-        else:
-            mean /= n_baseline
-    for window in range(n_windows):
-        for rule in range(RULES):
-            ratio[rule] += (highest[window, rule] - mean[rule]) / deviation[rule]
-    ratio /= n_windows
-    return ratio, mean, deviation
+    inputs, lengths, runs = segments.inputs, segments.lengths, segments.runs
+    last, n_longest = settings.membrane.size - 1, segments.n_longest
+    # Over n steps: dⁿ, Σ dʲ, Σ d²ʲ, Σ dʲ(1 − dʲ), Σ (1 − dʲ)².
+    table = np.zeros((n_longest + 1, 5))
+    for n in range(n_longest + 1):
+        table[n, 0] = settings.membrane[min(n, last)]
+        if n:
+            decay = table[n - 1, 0]
+            table[n, 1] = table[n - 1, 1] + decay
+            table[n, 2] = table[n - 1, 2] + decay * decay
+            table[n, 3] = table[n - 1, 3] + decay * (1.0 - decay)
+            table[n, 4] = table[n - 1, 4] + (1.0 - decay) * (1.0 - decay)
+
+    V, fade = potential, settings.membrane[1]
+    begun_with = np.empty(lengths.size)
+    highest = np.full(segments.n_windows, -np.inf)
+    total, n_baseline = 0.0, 0
+    first = 0
+    for run in range(runs.shape[0]):
+        until, n_steps, window = runs[run, 0], runs[run, 1], runs[run, 2]
+        run_total, run_highest = 0.0, -np.inf
+        for index in range(first, until):
+            V = fused_multiply_add(V, fade, settings.maximal_weight * weights[inputs[index]])
+            begun_with[index] = V
+            n = lengths[index]
+            fade = table[n, 0]
+            run_total = fused_multiply_add(V, table[n, 1], run_total)
+            run_highest = max(run_highest, V)
+        if window >= 0:
+            # From an arrival on V falls; or it rises from below 0, up to the last step.
+            highest[window] = max(run_highest, V * table[lengths[until - 1] - 1, 0])
+        if _in_baseline(window, settings):
+            total += run_total
+            n_baseline += n_steps
+        first = until
+    mean = total / n_baseline
+
+    variance = 0.0
+    first = 0
+    for run in range(runs.shape[0]):
+        until = runs[run, 0]
+        if _in_baseline(runs[run, 2], settings):
+            for index in range(first, until):
+                n = lengths[index]
+                u = begun_with[index] - mean
+                variance += u * (u * table[n, 2] - 2.0 * mean * table[n, 3]) + mean * mean * table[n, 4]
+        first = until
+    deviation = math.sqrt(variance / n_baseline)
+    ratio = 0.0
+    for window in range(segments.n_windows):
+        ratio += (highest[window] - mean) / deviation
+    return ratio / segments.n_windows, mean, deviation
 
 
-def read_out(weights: Values, instance: Instance, settings: Settings) -> NDArray[np.float64]:
+def read_out(weights: Values, instance: Instance, settings: Settings) -> Values:
     """Signal-to-noise ratio, m and σ (mV) of every row of weights, (n_rules, n_inputs): (3, n_rules) float64."""
     result = np.zeros((3, len(weights)))
-    lanes = np.zeros((instance.n_inputs, RULES))
-    for first in range(0, len(weights), RULES):
-        some = weights[first : first + RULES]
-        lanes[:, : len(some)] = some.T
-        found = _read_out(
-            instance.passes, instance.inputs, instance.windows, lanes, instance.readout_potential, settings
+    with_nobody = np.zeros(instance.n_inputs + 1)
+    segments = instance.segments
+    if (segments.n_steps, segments.delay) != (settings.readout, settings.delay):  # built for other parameters
+        segments = segments_of(
+            instance.passes, instance.inputs, instance.n_inputs, instance.windows, settings.readout, settings.delay
         )
-        result[:, first : first + len(some)] = [values[: len(some)] for values in found]
+    for row, given in enumerate(weights):
+        with_nobody[:-1] = given
+        result[:, row] = _read_out(segments, with_nobody, instance.readout_potential, settings)
     return result
 
 

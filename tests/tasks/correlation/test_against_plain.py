@@ -86,6 +86,7 @@ def plainly_learned(family, instance, text):
         own.slow_trace_time_constant,
         own.learning_rate,
         lower,
+        family.settings.epoch,
     )
     passes = list(zip(instance.passes.tolist(), instance.inputs.tolist(), strict=True))
     with np.errstate(all="ignore"):
@@ -110,8 +111,21 @@ def plainly_learned(family, instance, text):
         {"initial_weight": 0.9, "facilitate_lower_bound": 0.0},
         {"initial_weight": 0.6, "refractory_period": 0.0, "dendritic_delay": 3.0, "threshold": 12.0},
         {"initial_weight": 0.8, "resolution": 1.0, "axonal_delay": 2.0, "refractory_period": 3.0},
+        {"initial_weight": 0.7, "trace_time_constant": 1.5, "slow_trace_time_constant": 0.7},
+        {"initial_weight": 0.7, "trace_time_constant": 0.002, "slow_trace_time_constant": 1000.0},
+        {"initial_weight": 0.9, "n_inputs": 20, "threshold": 1.5, "slow_trace_time_constant": 3.0},
+        {"initial_weight": 0.7, "trace_time_constant": 1e8, "slow_trace_time_constant": 1e9},
     ],
-    ids=["published", "bounded", "no refractory period", "coarse grid"],
+    ids=[
+        "published",
+        "bounded",
+        "no refractory period",
+        "coarse grid",
+        "the reference of traces moves often",
+        "the reference of traces moves in every step",
+        "the reference of traces moves past several epochs",
+        "the reference of traces never moves",
+    ],
 )
 def test_weights_and_spikes_agree_to_the_last_bit(text, changed):
     family = Correlation({**SMALL, **changed})
