@@ -161,7 +161,8 @@ def markdown(results: Mapping[str, Any]) -> str:
         head = ["family", "a generation, two threads", "two Dask workers", "added"]
         parts.append(
             "## Two Dask workers beside two threads (clock)\n\nThe same search at default sizes, with the same "
-            "history; scheduler and client share the two cores with the workers.\n\n"
+            "history: of each generation the shortest of its rounds. Scheduler and client share the two cores with the "
+            "workers.\n\n"
             f"{_loaded(section)}{table(head, rows)}"
         )
     if "start" in results:

@@ -30,7 +30,7 @@ FULL: dict[str, Any] = {
     },
     "parameters": {"reward": {}, "supervised": {}, "correlation": {}},
     "thread_instances": {"reward": 4, "supervised": 15, "correlation": 4},
-    "cluster_generations": {"reward": 6, "supervised": 20, "correlation": 3},
+    "cluster_generations": {"reward": 5, "supervised": 20, "correlation": 5},
     "hal_cgp": {"parameters": {}, "instances": 10, "generations": 50},
 }
 # Enough to see that everything runs; the figures mean little.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import socket
 import statistics
 import subprocess
@@ -23,8 +24,9 @@ from benchmarks.peers.process import ROOT
 from benchmarks.problems import CORRELATION_RULES, REWARD_RULES, parsed
 from ruleforge.family import family
 from ruleforge.language import Rule
-from ruleforge.spec import job_spec
-from ruleforge.store import open_store
+from ruleforge.search import Generation
+from ruleforge.spec import JobSpec, job_spec
+from ruleforge.store import JobRecord, open_store
 from workers.evaluators import Evaluator, ThreadEvaluator
 from workers.evaluators.choose import make_evaluator
 from workers.evolve import SilentObserver, run_job, submit
@@ -89,53 +91,57 @@ def start_time(task: str, rounds: int) -> dict[str, Any]:
     return {"family": task, "seconds": statistics.median(seconds)}
 
 
-class _Searching(SilentObserver):
-    """Notes when the search has ended."""
+class _Watch(SilentObserver):
+    """Notes when each generation has ended."""
 
-    ended = 0.0
+    def __init__(self) -> None:
+        self.moments: list[float] = []
 
-    def on_validation(self, n_rules: int, n_instances: int) -> None:
-        """The search has ended."""
-        self.ended = time.perf_counter()
+    def on_start(self, job: JobRecord, spec: JobSpec) -> None:
+        """The first one begins."""
+        self.moments.append(time.perf_counter())
+
+    def on_generation(self, generation: Generation, seconds: float) -> None:
+        """One has ended."""
+        self.moments.append(time.perf_counter())
 
 
-def _search(task: str, parameters: Mapping[str, Any], generations: int, evaluator: Evaluator) -> tuple[float, str]:
-    """Seconds of the search of a job at default sizes, and the digest of its history."""
+def _search(
+    task: str, parameters: Mapping[str, Any], generations: int, evaluator: Evaluator
+) -> tuple[list[float], str]:
+    """Seconds of each generation of a job at default sizes, and the digest of its history."""
     given = {"task": task, "seed": 1, "parameters": parameters, "budget": {"generations": generations, "target": 1e9}}
-    watch = _Searching()
+    watch = _Watch()
     with open_store("sqlite://") as store:
-        job = submit(store, job_spec(given))
-        start = time.perf_counter()
-        result = run_job(store, job, evaluator, observer=watch)
-    return watch.ended - start, result["history"]
+        result = run_job(store, submit(store, job_spec(given)), evaluator, observer=watch)
+    return [after - before for before, after in itertools.pairwise(watch.moments)], result["history"]
 
 
 def cluster(task: str, parameters: Mapping[str, Any], generations: int, rounds: int) -> dict[str, Any]:
-    """The same search with two threads and with two Dask workers, alternating: seconds on the clock, median of ratios.
+    """The same search with two threads and with two Dask workers, alternating: seconds of a generation on the clock.
 
-    All processes of the cluster share the two cores with its workers. Raises AssertionError unless the histories are
-    the same.
+    Of each generation the shortest of its rounds counts, because whatever else runs on the machine can only add to it.
+    Scheduler and client share the two cores with the workers. Raises AssertionError unless the histories are the same.
     """
     if not use_cores(2):
         return {"family": task, "absent": "this machine has one core"}
     evaluators = [make_evaluator(None, 2), make_evaluator("local", 2)]
-    taken: list[list[float]] = [[], []]
+    taken: list[list[list[float]]] = [[], []]
     try:
         for round_number in range(rounds + 1):
             histories = set()
-            for seconds, evaluator in zip(taken, evaluators, strict=True):
-                found, history = _search(task, parameters, generations, evaluator)
+            for rows, evaluator in zip(taken, evaluators, strict=True):
+                seconds, history = _search(task, parameters, generations, evaluator)
                 histories.add(history)
                 if round_number:
-                    seconds.append(found)
+                    rows.append(seconds)
             assert len(histories) == 1, "a cluster gave another history than threads"
     finally:
         for evaluator in evaluators:
             evaluator.close()
         use_one_core()
-    overhead = statistics.median(dask / thread - 1 for thread, dask in zip(*taken, strict=True))
-    medians = [statistics.median(seconds) / generations for seconds in taken]
-    return {"family": task, "threads": medians[0], "dask": medians[1], "overhead": overhead}
+    threads, dask = (statistics.fmean(map(min, zip(*rows, strict=True))) for rows in taken)
+    return {"family": task, "threads": threads, "dask": dask, "overhead": dask / threads - 1}
 
 
 def real_workers(task: str, parameters: Mapping[str, Any], n_instances: int, rounds: int) -> dict[str, Any]:

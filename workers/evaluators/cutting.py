@@ -14,7 +14,7 @@ from workers.evaluators.threads import Unit
 LONGEST_SECONDS = 5.0
 # What one unit costs beside its own work, in the processes that share a machine: as a task of a scheduler, and as a
 # message to a worker.
-SECONDS_PER_TASK = 0.012
+SECONDS_PER_TASK = 0.003
 SECONDS_PER_MESSAGE = 0.002
 # By how much of its length the last unit may be later than expected, because rules and workers are not equal.
 VARIATION = 0.1
