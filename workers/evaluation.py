@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ruleforge.errors import InputError, JobStopped, StoreError
+from ruleforge.errors import EvaluatorLostError, InputError, JobStopped, StoreError
 from ruleforge.family import Split, family
 from ruleforge.language.identity import Recogniser
 from ruleforge.language.rule import Rule
@@ -81,6 +81,9 @@ def run_evaluation(
             lease.leave(when_stopped, "stopped on request")
         except LeaseLostError:
             pass  # the record says who decided what about the job
+        except EvaluatorLostError as error:
+            lease.leave(when_stopped, str(error))
+            raise
         except StoreError as error:
             with suppress(StoreError):  # a record that is out of reach goes on saying "running", until the silence ends
                 lease.leave("paused", str(error))

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ruleforge.errors import InputError, JobStopped, StoreError
+from ruleforge.errors import EvaluatorLostError, InputError, JobStopped, StoreError
 from ruleforge.family import Outcome, TaskFamily
 from ruleforge.language.identity import Recogniser, behaviour
 from ruleforge.language.rule import Rule
@@ -112,7 +112,8 @@ def run_job(
     the state `when_stopped`. A job that is paused or cancelled elsewhere, or taken over by another process because this
     one was thought dead, is left as it is then; the result says so by its `state`.
     Raises JobHeldError, naming host and process, if another process runs the job; InputError if its state is none of
-    the `allowed` ones.
+    the `allowed` ones; EvaluatorLostError if the place of scoring is gone for good, and the job is in the state
+    `when_stopped` then.
     """
     job = store.job(job_id)
     if job.state in END_STATES:
@@ -132,6 +133,9 @@ def run_job(
             pass  # the record says who decided what about the job
         except KeyboardInterrupt:
             lease.leave("paused", "interrupted")
+            raise
+        except EvaluatorLostError as error:
+            lease.leave(when_stopped, str(error))
             raise
         except StoreError as error:
             # A record that is out of reach goes on saying "running", until the silence ends it.

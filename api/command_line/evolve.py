@@ -34,6 +34,7 @@ from api.command_line.specification import (
     Target,
     given_specification,
 )
+from ruleforge.errors import EvaluatorLostError
 from ruleforge.spec import job_spec
 from ruleforge.store import END_STATES, Store, open_store
 from workers.evaluators import Evaluator
@@ -129,7 +130,11 @@ def _again(database: str | None, scheduler: str | None) -> str:
 
 def _run(store: Store, job_id: str, evaluator: Evaluator, again: str, as_json: bool) -> None:
     with JobDisplay(progress()) as display, Interrupts(PAUSING) as interrupts:
-        result = run_job(store, job_id, evaluator, observer=display, stop=interrupts.requested)
+        try:
+            result = run_job(store, job_id, evaluator, observer=display, stop=interrupts.requested)
+        except EvaluatorLostError as lost:
+            display.on_warning(str(lost))
+            result = unfinished_result(store.job(job_id))
     if as_json:
         print_json(result)
     elif result["state"] == "succeeded":
