@@ -6,10 +6,10 @@ import itertools
 
 from toy_families import Toy, Twin
 
+from ruleforge.grammar_settings import Grammar
 from ruleforge.language import Rule, behaviour
 from ruleforge.search.grammar import RuleGrammar
 from ruleforge.search.small_rules import SmallRules
-from ruleforge.spec import Grammar
 
 
 def grammar_of(family, operators=("+", "*"), constants=(1.0,)):
