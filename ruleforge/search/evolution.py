@@ -123,7 +123,8 @@ class Evolution:
             method = self._settings.method
             raise InputError(f"{method} chooses by the fitness of single instances: tell it those of each candidate")
         judged = self._ledger.enter(asked, scores)
-        rows = {item.behaviour: tuple(map(float, row)) for item, row in zip(judged, cases or (), strict=False)}
+        kept = zip(judged, cases, strict=True) if self._selection.reads_cases and cases is not None else ()
+        rows = {item.behaviour: tuple(map(float, row)) for item, row in kept if item.outcome is Outcome.ok}
         tuned_ones = [item for group in self._offspring for item in group if item.candidate.origin == "constants"]
         self._step = self._step.after(
             sum(self._standing(item).fitness > item.to_beat for item in tuned_ones), len(tuned_ones)

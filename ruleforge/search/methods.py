@@ -10,37 +10,44 @@ from ruleforge.search.grammar import RuleGrammar
 from ruleforge.search.interface import Search
 from ruleforge.search.jordan2021 import Jordan2021
 from ruleforge.search.selection import (
-    Lexicase,
-    Pareto,
+    Choice,
     Selection,
-    Truncation,
+    Survival,
     fitness_of,
+    lexicase,
+    pareto,
     simplicity_of,
+    tournament,
+    truncation,
     youth_of,
 )
 from ruleforge.search_settings import SearchSettings
 from ruleforge.spec import JobSpec
 
-
-def _truncation(settings: SearchSettings) -> Selection:
-    return Truncation(settings.tournament)
-
-
-def _nsga2(settings: SearchSettings) -> Selection:
-    return Pareto(settings.tournament, (fitness_of, simplicity_of))
+_FITNESS_AND_COMPLEXITY: Survival = pareto(fitness_of, simplicity_of)
+_FITNESS_AND_AGE: Survival = pareto(fitness_of, youth_of)
 
 
-def _age_fitness(settings: SearchSettings) -> Selection:
-    return Pareto(settings.tournament, (fitness_of, youth_of), follows_age=True, newcomers=1)
+def _mu_plus_lambda(parent: Choice) -> Selection:
+    return Selection(truncation, parent)
 
 
-def _lexicase(_: SearchSettings) -> Selection:
-    return Lexicase()
+def _nsga2(parent: Choice) -> Selection:
+    return Selection(_FITNESS_AND_COMPLEXITY, parent)
+
+
+def _age_fitness(parent: Choice) -> Selection:
+    """Age-fitness Pareto optimisation (Schmidt & Lipson, Genetic Programming Theory and Practice VIII, 2011)."""
+    return Selection(_FITNESS_AND_AGE, parent, follows_age=True, newcomers=1)
+
+
+def _lexicase(_: Choice) -> Selection:
+    return Selection(_FITNESS_AND_COMPLEXITY, lexicase, reads_cases=True)
 
 
 # The methods over trees, which differ in whom they select.
-SELECTIONS: Mapping[str, Callable[[SearchSettings], Selection]] = {
-    "mu_plus_lambda": _truncation,
+SELECTIONS: Mapping[str, Callable[[Choice], Selection]] = {
+    "mu_plus_lambda": _mu_plus_lambda,
     "nsga2": _nsga2,
     "age_fitness": _age_fitness,
     "lexicase": _lexicase,
@@ -50,6 +57,7 @@ SELECTIONS: Mapping[str, Callable[[SearchSettings], Selection]] = {
 def make_search(spec: JobSpec) -> Search:
     """A fresh search for a specification with all defaults filled in."""
     grammar = RuleGrammar(spec.grammar, family_class(spec.task))
-    if spec.search.method == "jordan2021":
+    settings: SearchSettings = spec.search
+    if settings.method == "jordan2021":
         return Jordan2021(grammar, spec)
-    return Evolution(grammar, spec, SELECTIONS[spec.search.method](spec.search))
+    return Evolution(grammar, spec, SELECTIONS[settings.method](tournament(settings.tournament)))

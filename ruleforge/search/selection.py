@@ -7,7 +7,7 @@ import random
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from deap import base, tools
 
@@ -33,44 +33,30 @@ class Member:
         return self.judged.outcome is Outcome.ok
 
 
-class Selection(Protocol):
-    """One way of choosing. Pure: what is drawn comes from the generator given."""
-
-    @property
-    def follows_age(self) -> bool:
-        """Members grow older."""
-
-    @property
-    def reads_cases(self) -> bool:
-        """Members keep their fitness per instance."""
-
-    @property
-    def newcomers(self) -> int:
-        """How many rules by chance every generation has."""
-
-    def survivors(self, pool: Sequence[Member], size: int) -> list[Member]:
-        """At most `size` of the pool, best first. The pool has each behaviour once, offspring before parents."""
-
-    def parent(self, members: Sequence[Member], generator: random.Random) -> int:
-        """The place of a parent in the population, which is in the order that `survivors` gave it."""
+# (pool, size) → at most `size` of the pool, best first. The pool has each behaviour once, offspring before parents.
+Survival = Callable[[Sequence[Member], int], list[Member]]
+# (members, generator) → the place of a parent in a population that stands in the order of its survival.
+Choice = Callable[[Sequence[Member], random.Random], int]
 
 
 @dataclass(frozen=True)
-class Truncation:
-    """The best by fitness; offspring win ties. Parents by tournament."""
+class Selection:
+    """One way of selecting, pure: what is drawn comes from the generator given.
 
-    tournament: int
+    follows_age: members grow older; reads_cases: they keep their fitness per instance; newcomers: how many rules by
+    chance every generation has.
+    """
+
+    survivors: Survival
+    parent: Choice
     follows_age: bool = False
     reads_cases: bool = False
     newcomers: int = 0
 
-    def survivors(self, pool: Sequence[Member], size: int) -> list[Member]:
-        """The best by fitness."""
-        return sorted(pool, key=lambda member: -member.judged.fitness)[:size]
 
-    def parent(self, members: Sequence[Member], generator: random.Random) -> int:
-        """The population is ordered, best first, so the smallest of the places drawn wins."""
-        return min(generator.randrange(len(members)) for _ in range(self.tournament))
+def truncation(pool: Sequence[Member], size: int) -> list[Member]:
+    """The best by fitness; offspring win ties."""
+    return sorted(pool, key=lambda member: -member.judged.fitness)[:size]
 
 
 def fitness_of(member: Member) -> float:
@@ -88,22 +74,14 @@ def youth_of(member: Member) -> float:
     return -float(member.age)
 
 
-@dataclass(frozen=True)
-class Pareto:
+def pareto(*objectives: Callable[[Member], float]) -> Survival:
     """The fronts of several objectives, thinned where they are crowded (NSGA-II: Deb et al., IEEE TEC 6:182, 2002).
 
-    With fitness and youth, and a newcomer in each generation: age-fitness Pareto optimisation (Schmidt & Lipson 2011).
+    Front by front; of the last one those with most room around them. What failed comes after everything.
     """
 
-    tournament: int
-    objectives: tuple[Callable[[Member], float], ...]
-    follows_age: bool = False
-    newcomers: int = 0
-    reads_cases: bool = False
-
-    def survivors(self, pool: Sequence[Member], size: int) -> list[Member]:
-        """Front by front; of the last one those with most room around them. What failed comes after everything."""
-        fine = [_Weighed(member, self.objectives) for member in pool if member.ok]
+    def survivors(pool: Sequence[Member], size: int) -> list[Member]:
+        fine = [_Weighed(member, objectives) for member in pool if member.ok]
         chosen: list[Any] = []
         for front in tools.sortNondominated(fine, min(size, len(fine))):
             tools.emo.assignCrowdingDist(front)
@@ -111,9 +89,7 @@ class Pareto:
         failed = [member for member in pool if not member.ok]
         return [*(item.member for item in chosen), *failed][:size]
 
-    def parent(self, members: Sequence[Member], generator: random.Random) -> int:
-        """A tournament by front and room, in which order the population stands."""
-        return min(generator.randrange(len(members)) for _ in range(self.tournament))
+    return survivors
 
 
 class _Fitness(base.Fitness):  # type: ignore[misc]
@@ -128,36 +104,32 @@ class _Weighed:
         self.fitness = _Fitness([objective(member) for objective in objectives])
 
 
-@dataclass(frozen=True)
-class Lexicase:
-    """Parents by ε-lexicase: instances in random order, each keeps those within ε of its best.
+def tournament(size: int) -> Choice:
+    """The best of so many drawn; the population is ordered, best first, so the smallest of their places wins."""
+
+    def parent(members: Sequence[Member], generator: random.Random) -> int:
+        return min(generator.randrange(len(members)) for _ in range(size))
+
+    return parent
+
+
+def lexicase(members: Sequence[Member], generator: random.Random) -> int:
+    """ε-lexicase: instances in random order, each keeps those within ε of its best; of several left, one by chance.
 
     ε is the median absolute deviation of the instance's fitness over the population (La Cava, Spector & Danai, GECCO
-    2016). Survivors as in truncation. Only rules with the fitness of every instance take part; one that racing gave up
-    has none.
+    2016). Only rules with the fitness of every instance take part; one that racing gave up has none.
     """
-
-    follows_age: bool = False
-    reads_cases: bool = True
-    newcomers: int = 0
-
-    def survivors(self, pool: Sequence[Member], size: int) -> list[Member]:
-        """The best by fitness."""
-        return sorted(pool, key=lambda member: -member.judged.fitness)[:size]
-
-    def parent(self, members: Sequence[Member], generator: random.Random) -> int:
-        """The one that is left when all instances have been asked; of several, one by chance."""
-        left = [place for place, member in enumerate(members) if member.ok and member.cases]
-        if not left:
-            return generator.randrange(len(members))
-        columns = list(zip(*(members[place].cases for place in left), strict=True))
-        values = {place: members[place].cases for place in left}
-        for case in generator.sample(range(len(columns)), len(columns)):
-            limit = max(values[place][case] for place in left) - _deviation(columns[case])
-            left = [place for place in left if values[place][case] >= limit]
-            if len(left) == 1:
-                break
-        return generator.choice(left)
+    left = [place for place, member in enumerate(members) if member.ok]
+    if not left:
+        return generator.randrange(len(members))
+    columns = list(zip(*(members[place].cases for place in left), strict=True))
+    for case in generator.sample(range(len(columns)), len(columns)):
+        best = max(members[place].cases[case] for place in left)
+        limit = best - _deviation(columns[case])
+        left = [place for place in left if members[place].cases[case] >= limit]
+        if len(left) == 1:
+            break
+    return generator.choice(left)
 
 
 def _deviation(values: Sequence[float]) -> float:

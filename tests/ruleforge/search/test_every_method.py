@@ -184,6 +184,7 @@ def test_a_search_in_which_nothing_works_goes_on(bench, new, name):
     search = new(name)
     for generation in bench.run(search, 8, lambda _: (-math.inf, Outcome.non_finite)):
         assert (generation.front, generation.best, generation.median) == ((), None, None)
+        json.dumps(search.state(), allow_nan=False)
     assert search.evaluations >= 20
     assert not search.survivors
 
