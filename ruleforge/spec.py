@@ -97,6 +97,7 @@ def job_spec(given: Mapping[str, Any]) -> JobSpec:
     except ValidationError as error:
         raise SpecificationError(explain(error, JobSpec)) from None
     family = family_class(spec.task)
+    search = _search(spec, given, family)
     grammar, errors = completed(spec.grammar, family)
     if spec.grammar.seed_rules and spec.search.method not in TREES:
         errors.append(("/grammar/seed_rules", f"{spec.search.method} cannot start from rules: leave them out"))
@@ -121,9 +122,22 @@ def job_spec(given: Mapping[str, Any]) -> JobSpec:
             "parameters": parameters.model_dump(mode="json"),
             "instances": instances,
             "grammar": grammar,
+            "search": search,
             "budget": budget,
         }
     )
+
+
+def _search(spec: JobSpec, given: Mapping[str, Any], family: type[TaskFamily]) -> SearchSettings:
+    """The settings of the search, with those of the family's publication where the method is that of it."""
+    published = family.search_defaults.published_search.get(spec.search.method)
+    stated = given.get("search")
+    if published is None or not isinstance(stated, Mapping):
+        return spec.search
+    try:
+        return SearchSettings.model_validate({**published, **stated})
+    except ValidationError as error:
+        raise SpecificationError(explain(error, SearchSettings, "/search")) from None
 
 
 def read_toml(path: Path) -> dict[str, Any]:

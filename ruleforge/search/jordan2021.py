@@ -7,6 +7,7 @@ once, and generations in which nothing is to be simulated do not count (they tak
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import numpy as np
 from ruleforge.family import Outcome
 from ruleforge.language.identity import behaviour
 from ruleforge.language.rule import Rule
+from ruleforge.language.tokens import Tokens
 from ruleforge.search.cartesian import Cartesian, Genome
 from ruleforge.search.grammar import RuleGrammar
 from ruleforge.search.interface import Candidate, Generation, Judged
@@ -27,6 +29,8 @@ from ruleforge.spec import JobSpec
 ATTEMPTS = 200
 # Generations without anything to simulate that one question may go through.
 MOST_SILENT = 200
+# Expressions whose rule and identity are kept at hand.
+REMEMBERED = 1000
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class Jordan2021:
         self._genomes = [
             Cartesian.of(hole, spec.search.columns, spec.search.levels_back) for hole in self._grammar.holes
         ]
+        # Most mutations are silent: the same few expressions come again and again.
+        self._identified = functools.lru_cache(REMEMBERED)(self._identify)
         self._ledger = Ledger()
         self._population: list[Individual] = []
         self._parents: list[Individual] = []  # of the offspring last asked for
@@ -188,10 +194,12 @@ class Jordan2021:
             if expression is None:
                 return None
             expressions.append(expression)
+        rule, identity = self._identified(tuple(expressions))
+        return None if identity is None else Individual(genomes, Candidate(rule, identity, origin, parents))
+
+    def _identify(self, expressions: tuple[Tokens, ...]) -> tuple[Rule, str | None]:
+        """The rule of these expressions and its identity, None if the grammar forbids it."""
         rule = self._grammar.rule_of(expressions)
         if not self._grammar.allows(rule):
-            return None
-        return Individual(genomes, Candidate(rule, self._identity(rule), origin, parents))
-
-    def _identity(self, rule: Rule) -> str:
-        return behaviour(rule) if self._fingerprints else rule.id
+            return rule, None
+        return rule, behaviour(rule) if self._fingerprints else rule.id
