@@ -60,10 +60,16 @@ def test_a_hole_without_signals_reads_its_constants(bench):
 
 
 def test_the_published_settings():
-    """Parameter file of the reward runs of Jordan et al. 2021."""
+    """Parameter files of Jordan et al. 2021."""
     search = job_spec({"task": "reward", "search": {"method": "jordan2021"}}).search
     assert (search.population, search.offspring, search.tournament) == (4, 4, 1)
     assert (search.columns, search.levels_back, search.mutation_rate) == (5, None, 0.045)
+    assert job_spec({"task": "supervised", "search": {"method": "jordan2021"}}).search.columns == 12
+    search = job_spec({"task": "correlation", "search": {"method": "jordan2021", "offspring": 9}}).search
+    assert (search.population, search.offspring, search.mutation_rate) == (8, 9, 0.05)
+    again = job_spec({"task": "correlation", "search": search.model_dump(mode="json")}).search
+    assert again == search
+    assert job_spec({"task": "correlation"}).search.population == 16
 
 
 def test_silent_mutations_gather(bench):
