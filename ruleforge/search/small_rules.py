@@ -83,23 +83,25 @@ class SmallRules:
 
     Simpler ones first; of equal size, those that read more of the signals; at random among equals.
 
-    With several slots (or holes), pairs (triples, …) of small expressions are sampled. What stands at a position
-    depends on nothing but grammar and seed; positions from `len()` on do not exist.
+    With several slots (or holes), pairs (triples, …) of small expressions are sampled: for each hole a size, and one of
+    that size, so that pairs of simple ones come early, few as they are. What stands at a position depends on nothing
+    but grammar and seed; positions from `len()` on do not exist.
     """
 
     def __init__(self, grammar: RuleGrammar, seed: int) -> None:
         self._seed = seed
-        self._holes: list[list[Tokens]] = []
+        self._holes: list[list[list[Tokens]]] = []  # by size
         for index, hole in enumerate(grammar.holes):
             leaves: list[str | float] = [*hole.signals, *hole.constants]
             generator = self._generator(index)
-            ordered: list[Tokens] = []
+            ordered: list[list[Tokens]] = []
             for expressions in small_expressions(hole.slot, hole.operators, leaves):
                 shuffled = [expressions[i] for i in generator.permutation(len(expressions))]
                 # A signal is offered because it is thought to matter, so what reads all of them comes first.
-                ordered += sorted(shuffled, key=lambda tokens: -len(set(tokens) & set(hole.signals)))
-            self._holes.append(ordered)
-        self._length = len(self._holes[0]) if len(self._holes) == 1 else MAX_SAMPLED
+                ordered.append(sorted(shuffled, key=lambda tokens: -len(set(tokens) & set(hole.signals))))
+            self._holes.append([found for found in ordered if found])
+        self._single = [tokens for found in self._holes[0] for tokens in found]
+        self._length = len(self._single) if len(self._holes) == 1 else MAX_SAMPLED
 
     def __len__(self) -> int:
         return self._length
@@ -107,9 +109,10 @@ class SmallRules:
     def expressions_at(self, position: int) -> tuple[Tokens, ...]:
         """One expression per hole."""
         if len(self._holes) == 1:
-            return (self._holes[0][position],)
+            return (self._single[position],)
         generator = self._generator(len(self._holes), position)
-        return tuple(hole[generator.integers(len(hole))] for hole in self._holes)
+        sizes = [hole[generator.integers(len(hole))] for hole in self._holes]
+        return tuple(found[generator.integers(len(found))] for found in sizes)
 
     def _generator(self, *key: int) -> np.random.Generator:
         # The first entry keeps these streams apart from those of the generations.
