@@ -223,7 +223,7 @@ def test_frozen():
         ({"search": {"crossover": 1.5}}, "/search/crossover", "less than or equal to 1, and 1.5 came"),
         ({"search": {"method": "magic"}}, "/search/method", "mu_plus_lambda.*and 'magic' came"),
         ({"search": {"population": 2}}, "/search", r"search.tournament \(3\) is larger than search.population \(2\)"),
-        ({"search": {"columns": 7}}, "/search", "columns is a setting of jordan2021, and the method is mu_plus_lambda"),
+        ({"search": {"columns": 7}}, "/search", "columns is a setting of jordan2021, and the method is nsga2"),
         (
             {"search": {"method": "lexicase", "tournament": 2}},
             "/search",

@@ -19,8 +19,10 @@ class Bench:
     """Runs searches: `new` makes one, `step` takes it through a generation, `score` is a rule's fitness."""
 
     def new(self, task="toy", seed=1, search=None, grammar=None, **given):
-        sizes = SMALL if (search or {}).get("method") != "lexicase" else {"population": 8, "offspring": 12}
-        settings = {"task": task, "seed": seed, "search": sizes | (search or {}), "grammar": grammar or {}, **given}
+        chosen = {"method": "mu_plus_lambda"} | SMALL | (search or {})
+        if chosen["method"] == "lexicase":  # which holds no tournaments
+            del chosen["tournament"]
+        settings = {"task": task, "seed": seed, "search": chosen, "grammar": grammar or {}, **given}
         return make_search(job_spec(settings))
 
     def score(self, rule):
