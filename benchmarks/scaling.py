@@ -84,10 +84,10 @@ SHORT = {
 def start_time(task: str, rounds: int) -> dict[str, Any]:
     """Seconds on the clock of a new process until it has scored its first rules, kernels cached by an earlier one."""
     seconds = []
-    for number in range(rounds + 1):
+    for index in range(rounds + 1):
         start = time.perf_counter()
         subprocess.run([sys.executable, "-c", START, task, SHORT[task]], cwd=ROOT, check=True)
-        if number:
+        if index:
             seconds.append(time.perf_counter() - start)
     return {"family": task, "seconds": statistics.median(seconds)}
 

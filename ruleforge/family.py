@@ -118,7 +118,8 @@ class SearchDefaults:
     """What a job assumes for this family unless it says otherwise.
 
     operators, constants: the grammar; target: the training fitness at which a search has succeeded;
-    training, validation: numbers of instances.
+    training, validation: numbers of instances; published_search: what the search method of the family's publication
+    was set to, by method, where it differs from that method's defaults.
     """
 
     operators: tuple[str, ...]
@@ -126,6 +127,7 @@ class SearchDefaults:
     target: float | None
     training: int
     validation: int
+    published_search: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

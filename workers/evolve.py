@@ -246,7 +246,8 @@ class _Run:
         limit = self.spec.budget.evaluations
         candidates = self.search.ask(None if limit is None else limit - self.search.evaluations)
         scores, effort = self._score([candidate.rule for candidate in candidates])
-        generation = self.search.tell([(score.aggregate, score.outcome) for score in scores])
+        judgements = [(score.aggregate, score.outcome) for score in scores]
+        generation = self.search.tell(judgements, [score.fitness.tolist() for score in scores])
         seconds = self._seconds()
         self.effort = self.effort + effort
         self.store.commit_generation(self.job.id, self._record(generation, scores, seconds), self.lease)

@@ -14,12 +14,11 @@ from typing import Any
 from ruleforge.errors import JobStopped, SpecificationError
 from ruleforge.family import family_class
 from ruleforge.spec import JobSpec, job_spec
+from ruleforge.statistics import wilson
 from ruleforge.store import END_STATES, JobHeldError, JobRecord, NewStudy, RequestKey, Store
 from workers.evaluators.interface import Evaluator, never
 from workers.evolve import Observer, SilentObserver, new_job, run_job
 
-# Two-sided 95 % of the normal distribution.
-Z = 1.959963984540054
 # Between two looks at jobs of the study that another process runs, in seconds.
 LOOK_SECONDS = 0.5
 MAX_CONFIGURATIONS = 1000
@@ -203,14 +202,6 @@ def _row(label: str, jobs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         ),
         "validation_fitness": _summary([value for value in validations if value is not None]),
     }
-
-
-def wilson(successes: int, n: int) -> list[float]:
-    """The 95 % interval of a success rate, which stays inside [0, 1] and works for 0 of n (Wilson 1927)."""
-    rate = successes / n
-    middle = (rate + Z * Z / (2 * n)) / (1 + Z * Z / n)
-    half = Z / (1 + Z * Z / n) * math.sqrt(rate * (1 - rate) / n + Z * Z / (4 * n * n))
-    return [max(0.0, middle - half), min(1.0, middle + half)]
 
 
 def censored_quartiles(reached: Sequence[int | None], censored: Sequence[int]) -> dict[str, int | None]:

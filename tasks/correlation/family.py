@@ -86,7 +86,13 @@ class Correlation(TaskFamily):
         Slot("facilitate", _signals("input", "output"), "w → w + λ·f, then 1 if w > 1 else w", "post_spike"),
     )
     search_defaults: ClassVar[SearchDefaults] = SearchDefaults(
-        operators=("+", "-", "*", "/", "**"), constants=(0.1, 1.0, 10.0), target=20.0, training=8, validation=8
+        operators=("+", "-", "*", "/", "**"),
+        constants=(0.1, 1.0, 10.0),
+        target=20.0,
+        training=8,
+        validation=8,
+        # Parameter file of the published runs.
+        published_search={"jordan2021": {"population": 8, "offspring": 8, "mutation_rate": 0.05}},
     )
     literature: ClassVar[tuple[tuple[str, str, str, float | None], ...]] = LITERATURE
     chart_kinds: ClassVar[tuple[str, ...]] = ("weights", "output_rate", "potential", "stdp_window", "raster")

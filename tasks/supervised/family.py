@@ -80,7 +80,13 @@ class Supervised(TaskFamily):
         ),
     )
     search_defaults = SearchDefaults(
-        operators=("+", "-", "*", "/"), constants=(1.0,), target=-13.5, training=15, validation=15
+        operators=("+", "-", "*", "/"),
+        constants=(1.0,),
+        target=-13.5,
+        training=15,
+        validation=15,
+        # Parameter file of the published runs.
+        published_search={"jordan2021": {"columns": 12}},
     )
     chart_kinds = ("potential_start", "potential_end", "error", "weights")
     # The published forms, squares as products: at poles the value of a rule depends on its form.
