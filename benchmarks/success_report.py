@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import number, table
+from benchmarks.tables import number, table
 from ruleforge.statistics import Times, distribution, fisher_exact, log_rank, quartiles, wilson
 
 Rows = Sequence[Mapping[str, Any]]
