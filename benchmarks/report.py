@@ -124,6 +124,21 @@ def markdown(results: Mapping[str, Any]) -> str:
         ]
         head = ["family", "one thread", "two threads", "speed-up"]
         parts.append(f"## Two threads (clock)\n\n{_loaded(section)}{table(head, rows)}")
+    if "cluster" in results:
+        section = results["cluster"]
+        rows = [
+            [row["family"], "–", "–", row["absent"]]
+            if "absent" in row
+            else [row["family"], duration(row["threads"]), duration(row["dask"]), f"{100 * row['overhead']:+.1f} %"]
+            for row in section["measured"]
+        ]
+        head = ["family", "a generation, two threads", "two Dask workers", "added"]
+        parts.append(
+            "## Two Dask workers beside two threads (clock)\n\nThe same search at default sizes, with the same "
+            "history: of each generation the shortest of its rounds. Scheduler and client share the two cores with the "
+            "workers.\n\n"
+            f"{_loaded(section)}{table(head, rows)}"
+        )
     if "start" in results:
         section = results["start"]
         rows = [[row["family"], duration(row["seconds"])] for row in section["measured"]]

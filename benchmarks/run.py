@@ -30,6 +30,7 @@ FULL: dict[str, Any] = {
     },
     "parameters": {"reward": {}, "supervised": {}, "correlation": {}},
     "thread_instances": {"reward": 4, "supervised": 15, "correlation": 4},
+    "cluster_generations": {"reward": 5, "supervised": 20, "correlation": 5},
     "hal_cgp": {"parameters": {}, "instances": 10, "generations": 50},
     "record": record.FULL,
 }
@@ -48,6 +49,7 @@ QUICK: dict[str, Any] = {
         "correlation": {"duration": 3000.0, "readout": 3000.0},
     },
     "thread_instances": {"reward": 2, "supervised": 15, "correlation": 2},
+    "cluster_generations": dict.fromkeys(FAMILIES, 2),
     "hal_cgp": {"parameters": {"n_trials": 20}, "instances": 3, "generations": 10},
     "record": record.QUICK,
 }
@@ -168,6 +170,10 @@ SECTIONS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
         for name in FAMILIES
     ],
     "record": lambda settings: record.measure(settings["record"]),
+    "cluster": lambda settings: [
+        scaling.cluster(name, settings["parameters"][name], settings["cluster_generations"][name], settings["rounds"])
+        for name in FAMILIES
+    ],
     "start": lambda settings: [scaling.start_time(name, settings["rounds"]) for name in FAMILIES],
 }
 

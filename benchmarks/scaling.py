@@ -1,19 +1,36 @@
-"""Two threads against one, and how soon a new worker is at work."""
+"""`python -m benchmarks.scaling [--quick]`: what more workers bring, and what a cluster costs beside their work.
+
+Here too: two threads against one, a cluster against threads, and how soon a new worker is at work.
+"""
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import itertools
+import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import use_cores, use_one_core
+from benchmarks import page, sleeping
+from benchmarks.machine import description, use_cores, use_one_core
 from benchmarks.peers.process import ROOT
 from benchmarks.problems import CORRELATION_RULES, REWARD_RULES, parsed
+from benchmarks.tables import duration, number, table
 from ruleforge.family import family
-from workers.evaluators import ThreadEvaluator
+from ruleforge.language import Rule
+from ruleforge.search import Generation
+from ruleforge.spec import JobSpec, job_spec
+from ruleforge.store import JobRecord, open_store
+from workers.evaluators import Evaluator, ThreadEvaluator
+from workers.evaluators.choose import make_evaluator
+from workers.evolve import SilentObserver, run_job, submit
 
 RULES = {
     "reward": REWARD_RULES * 4,
@@ -67,9 +84,219 @@ SHORT = {
 def start_time(task: str, rounds: int) -> dict[str, Any]:
     """Seconds on the clock of a new process until it has scored its first rules, kernels cached by an earlier one."""
     seconds = []
-    for number in range(rounds + 1):
+    for index in range(rounds + 1):
         start = time.perf_counter()
         subprocess.run([sys.executable, "-c", START, task, SHORT[task]], cwd=ROOT, check=True)
-        if number:
+        if index:
             seconds.append(time.perf_counter() - start)
     return {"family": task, "seconds": statistics.median(seconds)}
+
+
+class _Watch(SilentObserver):
+    """Notes when each generation has ended."""
+
+    def __init__(self) -> None:
+        self.moments: list[float] = []
+
+    def on_start(self, job: JobRecord, spec: JobSpec) -> None:
+        """The first one begins."""
+        self.moments.append(time.perf_counter())
+
+    def on_generation(self, generation: Generation, seconds: float) -> None:
+        """One has ended."""
+        self.moments.append(time.perf_counter())
+
+
+def _search(
+    task: str, parameters: Mapping[str, Any], generations: int, evaluator: Evaluator
+) -> tuple[list[float], str]:
+    """Seconds of each generation of a job at default sizes, and the digest of its history."""
+    given = {"task": task, "seed": 1, "parameters": parameters, "budget": {"generations": generations, "target": 1e9}}
+    watch = _Watch()
+    with open_store("sqlite://") as store:
+        result = run_job(store, submit(store, job_spec(given)), evaluator, observer=watch)
+    return [after - before for before, after in itertools.pairwise(watch.moments)], result["history"]
+
+
+def cluster(task: str, parameters: Mapping[str, Any], generations: int, rounds: int) -> dict[str, Any]:
+    """The same search with two threads and with two Dask workers, alternating: seconds of a generation on the clock.
+
+    Of each generation the shortest of its rounds counts, because whatever else runs on the machine can only add to it.
+    Scheduler and client share the two cores with the workers. Raises AssertionError unless the histories are the same.
+    """
+    if not use_cores(2):
+        return {"family": task, "absent": "this machine has one core"}
+    evaluators = [make_evaluator(None, 2), make_evaluator("local", 2)]
+    taken: list[list[list[float]]] = [[], []]
+    try:
+        for round_number in range(rounds + 1):
+            histories = set()
+            for rows, evaluator in zip(taken, evaluators, strict=True):
+                seconds, history = _search(task, parameters, generations, evaluator)
+                histories.add(history)
+                if round_number:
+                    rows.append(seconds)
+            assert len(histories) == 1, "a cluster gave another history than threads"
+    finally:
+        for evaluator in evaluators:
+            evaluator.close()
+        use_one_core()
+    threads, dask = (statistics.fmean(map(min, zip(*rows, strict=True))) for rows in taken)
+    return {"family": task, "threads": threads, "dask": dask, "overhead": dask / threads - 1}
+
+
+def real_workers(task: str, parameters: Mapping[str, Any], n_instances: int, rounds: int) -> dict[str, Any]:
+    """Seconds on the clock of one batch with one and with two Dask workers of this machine; median of the ratios."""
+    if not use_cores(2):
+        return {"family": task, "absent": "this machine has one core"}
+    bound = family(task, parameters)
+    rules, keys = parsed(bound, RULES[task]), bound.keys("training", n_instances, seed=0)
+    evaluators = [make_evaluator("local", 1), make_evaluator("local", 2)]
+    taken: list[list[float]] = [[], []]
+    try:
+        for round_number in range(rounds + 2):  # the first measures how long it takes, for the second to be cut by
+            for seconds, evaluator in zip(taken, evaluators, strict=True):
+                start = time.perf_counter()
+                evaluator.score(bound, rules, keys)
+                if round_number > 1:
+                    seconds.append(time.perf_counter() - start)
+    finally:
+        for evaluator in evaluators:
+            evaluator.close()
+        use_one_core()
+    medians = [statistics.median(seconds) for seconds in taken]
+    efficiency = statistics.median(one / two / 2 for one, two in zip(*taken, strict=True))
+    return {"family": task, "one": medians[0], "two": medians[1], "efficiency": efficiency}
+
+
+# A batch of rules on an instance, as long as the slower ones are, and how much of it there is for every worker.
+SLEEP_SECONDS = 0.5
+WORK_SECONDS = 5.0
+
+
+@contextlib.contextmanager
+def _sleeping_cluster(n_workers: int, environment: Mapping[str, str]) -> Iterator[str]:
+    """A scheduler in a process of its own, and sleeping workers in another; its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+    host, _, port = address.removeprefix("tcp://").partition(":")
+    quiet = {**environment, "DASK_LOGGING__DISTRIBUTED": "error"}
+    dask = [str(Path(sys.executable).parent / "dask"), "scheduler", "--no-dashboard", "--host", host, "--port", port]
+    workers = [sys.executable, "-m", "benchmarks.sleeping", address, str(n_workers)]
+    with contextlib.ExitStack() as stack:
+        for command in (dask, workers):
+            process = subprocess.Popen(command, cwd=ROOT, env=quiet, stderr=subprocess.DEVNULL)
+            stack.callback(process.wait)
+            stack.callback(process.terminate)
+        yield address
+
+
+def sleeping_workers(n_workers: int, rounds: int, environment: Mapping[str, str]) -> dict[str, Any]:
+    """How much longer than its sleep a call takes, and the processor time of scheduler and client for each unit.
+
+    Work grows with the number of workers: WORK_SECONDS for each.
+    """
+    from workers.evaluators.dask import DaskEvaluator
+
+    with _sleeping_cluster(n_workers, environment) as address:
+        evaluator = DaskEvaluator(address)
+        client = evaluator.connection.client
+        try:
+            client.wait_for_workers(n_workers, timeout=120)
+            bound = family("sleeping", {"seconds": SLEEP_SECONDS})
+            keys = bound.keys("training", 10, seed=0)
+            batches = max(1, round(n_workers * WORK_SECONDS / SLEEP_SECONDS / len(keys)))
+            rules = [Rule.parse(f"{place}*x", type(bound)) for place in range(batches * bound.rules_per_batch)]
+            ideal = batches * len(keys) * SLEEP_SECONDS / n_workers
+            found = []
+            for round_number in range(rounds + 1):
+                busy = [time.process_time(), client.run_on_scheduler(time.process_time)]
+                start = time.perf_counter()
+                evaluator.score(bound, rules, keys)
+                wall = time.perf_counter() - start
+                now = [time.process_time(), client.run_on_scheduler(time.process_time)]
+                if round_number:
+                    assert evaluator._last is not None, "a call of this length goes by tasks"
+                    units = len(evaluator._last.units)
+                    found.append((wall, units, *((b - a) / units for a, b in zip(busy, now, strict=True))))
+        finally:
+            evaluator.close()
+    wall, units, of_client, of_scheduler = (statistics.median(values) for values in zip(*found, strict=True))
+    return {
+        "workers": n_workers,
+        "units": int(units),
+        "ideal": ideal,
+        "wall": wall,
+        "efficiency": ideal / wall,
+        "client": of_client,
+        "scheduler": of_scheduler,
+    }
+
+
+def markdown(real: Sequence[Mapping[str, Any]], simulated: Sequence[Mapping[str, Any]]) -> str:
+    """The section of the page."""
+    rows = [
+        [row["family"], row["absent"], "–", "–"]
+        if "absent" in row
+        else [
+            row["family"],
+            duration(row["one"]),
+            duration(row["two"]),
+            f"{100 * row['efficiency']:.0f} %",
+        ]
+        for row in real
+    ]
+    text = table(["family", "one worker", "two workers", "efficiency"], rows)
+    rows = [
+        [
+            str(row["workers"]),
+            str(row["units"]),
+            duration(row["ideal"]),
+            duration(row["wall"]),
+            f"{100 * row['efficiency']:.1f} %",
+            duration(row["scheduler"]),
+            duration(row["client"]),
+        ]
+        for row in simulated
+    ]
+    head = ["sleeping workers", "units", "sleep of each worker", "call", "efficiency", "scheduler, per unit"]
+    text += f"\n{table([*head, 'client, per unit'], rows)}"
+    largest = simulated[-1]
+    per_unit = max(largest["client"], largest["scheduler"])
+    text += (
+        f"\nAt {largest['workers']} workers the busier of scheduler and client takes {duration(per_unit)} of a "
+        f"core per unit: {number(1 / per_unit)} units a second are the most that one scheduler gives out.\n"
+    )
+    return text
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure; the tables go to standard output, and in full mode into docs/performance.md."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few workers, one round; the page is left as it is")
+    parser.add_argument(
+        "--workers", type=int, nargs="+", help="numbers of sleeping workers [1 4 16 64 256; quick: 1 4]"
+    )
+    options = parser.parse_args(arguments)
+    rounds = 1 if options.quick else 3
+    # Long enough for tasks, as on a cluster.
+    sizes = {"reward": 4, "supervised": 60, "correlation": 8}
+    real = [real_workers(task, {}, n if not options.quick else 1, rounds) for task, n in sizes.items()]
+    numbers = options.workers or ([1, 4] if options.quick else [1, 4, 16, 64, 256])
+    with tempfile.TemporaryDirectory(prefix="ruleforge-scaling-") as folder, sleeping.installed(Path(folder)) as known:
+        use_cores(2)
+        simulated = []
+        for n_workers in numbers:
+            simulated.append(sleeping_workers(n_workers, rounds, known))
+            print(f"{n_workers} sleeping workers: done", file=sys.stderr, flush=True)
+    text = markdown(real, simulated)
+    print(text)
+    if not options.quick:
+        machine = description()
+        where = f"{machine['processor']}, two cores, commit {machine['commit']}, load averages {machine['load']}"
+        page.write("scaling", f"{text}\n{where}.")
+
+
+if __name__ == "__main__":
+    main()

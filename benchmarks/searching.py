@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ruleforge.family import InstanceKey, Scores, TaskFamily
-from ruleforge.language.rule import Rule
+from ruleforge.family import Scores
 from ruleforge.search import Generation
 from ruleforge.spec import job_spec
 from ruleforge.store import open_store
 from workers.evaluators import SerialEvaluator
-from workers.evaluators.interface import never
+from workers.evaluators.interface import Request
 from workers.evolve import SilentObserver, run_job, submit
 
 # When a search has found what the publication found: a training fitness (reward and supervised: a little below that of
@@ -30,17 +29,10 @@ class TimedEvaluator(SerialEvaluator):
         super().__init__()
         self.seconds = 0.0
 
-    def score(
-        self,
-        family: TaskFamily,
-        rules: Sequence[Rule],
-        keys: Sequence[InstanceKey],
-        give_up_below: float | None = None,
-        stop: Callable[[], bool] = never,
-    ) -> list[Scores]:
+    def answer(self, request: Request) -> list[Scores]:
         """Scores of all rules on each instance."""
         start = time.process_time()
-        result = super().score(family, rules, keys, give_up_below, stop)
+        result = super().answer(request)
         self.seconds += time.process_time() - start
         return result
 

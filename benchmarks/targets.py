@@ -67,6 +67,10 @@ def reached(results: Mapping[str, Any]) -> list[Target]:
     for row in results.get("threads", {}).get("measured", []):
         if "absent" not in row:
             found.append(Target(f"{row['family']}: speed-up by a second thread", 1.85, False, row["speed_up"]))
+    for row in results.get("cluster", {}).get("measured", []):
+        if "absent" not in row:
+            claim = f"{row['family']}: what two Dask workers add to the time of two threads"
+            found.append(Target(claim, 0.05, True, row["overhead"]))
     for row in results.get("start", {}).get("measured", []):
         found.append(Target(f"{row['family']}: start of a worker, s", 2.0, True, row["seconds"]))
     for backend, record in results.get("record", {}).get("measured", {}).items():

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class RuleforgeError(Exception):
-    """Base of everything that ruleforge raises on purpose; its text is a sentence for the user."""
+    """Base of everything that ruleforge raises on purpose; its text is a sentence for the user.
+
+    Every error arrives in another process as what it was when it was raised there.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The way of all exceptions, to call the class anew with the message, fails for one that takes other arguments.
+        return _as_it_was, (type(self), self.args, dict(self.__dict__))
 
 
 class InputError(RuleforgeError):
@@ -56,8 +64,26 @@ class EvaluationError(RuleforgeError):
     """A simulation could not be run; unlike a bad score, this is a fault of the family or the machine."""
 
 
+class ServiceError(RuleforgeError):
+    """A ruleforge service cannot be reached, or did not do what it should; its jobs go on without us."""
+
+
+class WaitTimeoutError(RuleforgeError, TimeoutError):
+    """What was waited for has not happened in the time given; it may still happen."""
+
+
+class EvaluatorLostError(RuleforgeError):
+    """Where rules are scored is gone, such as a cluster's scheduler; nothing is wrong with what was to be scored."""
+
+
 class JobStopped(RuleforgeError):  # noqa: N818 (a request that was granted, not a fault)
     """Scoring was cut short on request; the generation in flight is dropped."""
+
+
+def _as_it_was(kind: type[RuleforgeError], args: tuple[Any, ...], state: dict[str, Any]) -> RuleforgeError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:

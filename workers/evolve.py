@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ruleforge.errors import InputError, JobStopped, StoreError
+from ruleforge.errors import EvaluatorLostError, InputError, JobStopped, StoreError
 from ruleforge.family import Outcome, TaskFamily
 from ruleforge.language.identity import Recogniser, behaviour
 from ruleforge.language.rule import Rule
@@ -25,6 +25,7 @@ from ruleforge.store import (
     JobRecord,
     LeaseLostError,
     NewJob,
+    RequestKey,
     Store,
 )
 from workers.evaluators.interface import Evaluator, never
@@ -81,14 +82,18 @@ def new_job(spec: JobSpec, priority: int = 0) -> NewJob:
     )
 
 
-def submit(store: Store, spec: JobSpec, priority: int = 0) -> str:
-    """Record a job, queued, and return its id; of two queued ones that of higher priority is run first."""
+def submit(store: Store, spec: JobSpec, priority: int = 0, request: RequestKey | None = None) -> str:
+    """Record a job, queued, and return its id; of two queued ones that of higher priority is run first.
+
+    request: of a client that may send it again; the id is then that of the job that it made the first time.
+    """
     if spec.replicates > 1:
         raise InputError(
             f"replicates: a job has one seed, and {spec.replicates} were asked for: run `ruleforge study FILE.toml`",
             pointer="/replicates",
         )
-    return store.create_job(new_job(spec, priority))
+    job = new_job(spec, priority)
+    return store.create_job(job) if request is None else store.create_job_once(job, request).id
 
 
 def run_job(
@@ -107,7 +112,8 @@ def run_job(
     the state `when_stopped`. A job that is paused or cancelled elsewhere, or taken over by another process because this
     one was thought dead, is left as it is then; the result says so by its `state`.
     Raises JobHeldError, naming host and process, if another process runs the job; InputError if its state is none of
-    the `allowed` ones.
+    the `allowed` ones; EvaluatorLostError if the place of scoring is gone for good, and the job is in the state
+    `when_stopped` then.
     """
     job = store.job(job_id)
     if job.state in END_STATES:
@@ -127,6 +133,9 @@ def run_job(
             pass  # the record says who decided what about the job
         except KeyboardInterrupt:
             lease.leave("paused", "interrupted")
+            raise
+        except EvaluatorLostError as error:
+            lease.leave(when_stopped, str(error))
             raise
         except StoreError as error:
             # A record that is out of reach goes on saying "running", until the silence ends it.
@@ -237,7 +246,8 @@ class _Run:
         limit = self.spec.budget.evaluations
         candidates = self.search.ask(None if limit is None else limit - self.search.evaluations)
         scores, effort = self._score([candidate.rule for candidate in candidates])
-        generation = self.search.tell([(score.aggregate, score.outcome) for score in scores])
+        judgements = [(score.aggregate, score.outcome) for score in scores]
+        generation = self.search.tell(judgements, [score.fitness.tolist() for score in scores])
         seconds = self._seconds()
         self.effort = self.effort + effort
         self.store.commit_generation(self.job.id, self._record(generation, scores, seconds), self.lease)
@@ -277,8 +287,10 @@ class _Run:
                     judged.fitness,
                     judged.outcome.value,
                     order,
+                    candidate.origin,
+                    candidate.parents,
                 )
-                for order, judged in enumerate(generation.judged)
+                for order, (judged, candidate) in enumerate(zip(generation.judged, generation.candidates, strict=True))
             ],
             scores=final_records(scores),
             front=[judged.rule.id for judged in generation.front],

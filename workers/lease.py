@@ -84,3 +84,14 @@ def _taken(store: Store, job_id: str, reason: str, allowed: Collection[str]) -> 
             if not error.stopping or time.monotonic() >= deadline:
                 raise
         time.sleep(0.1)
+
+
+def fruitless_takeovers(store: Store, job_id: str) -> int:
+    """How often in a row a job was taken over from a process that had died, with no generation committed since."""
+    count = 0
+    for event in reversed(store.events(job_id)):
+        if event["kind"] == "state" and event["payload"]["state"] == event["payload"]["previous"] == "running":
+            count += 1
+        elif event["kind"] in ("state", "generation"):
+            break
+    return count

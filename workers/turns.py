@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ruleforge.errors import JobStopped
-from ruleforge.family import InstanceKey, Scores, TaskFamily
-from ruleforge.language.rule import Rule
-from workers.evaluators.interface import Evaluator, never
+from ruleforge.family import Scores
+from workers.evaluators.interface import Evaluator, Request, never
 
 # How soon a job that waits for its turn notices that it is to stop.
 POLL_SECONDS = 0.1
@@ -85,25 +84,18 @@ class Turns:
         return job == min(self._waiting, key=lambda item: (-self._priority[item], self._used[item], item))
 
 
-class SharedEvaluator:
+class SharedEvaluator(Evaluator):
     """The evaluator as one of the jobs that share it sees it; closing it is left to its owner."""
 
     def __init__(self, evaluator: Evaluator, turns: Turns, job: str) -> None:
         self._evaluator, self._turns, self._job = evaluator, turns, job
         self.workers = evaluator.workers
 
-    def score(
-        self,
-        family: TaskFamily,
-        rules: Sequence[Rule],
-        keys: Sequence[InstanceKey],
-        give_up_below: float | None = None,
-        stop: Callable[[], bool] = never,
-    ) -> list[Scores]:
+    def answer(self, request: Request) -> list[Scores]:
         """Scores of all rules on each instance, when it is this job's turn."""
-        with self._turns.turn(self._job, stop):
+        with self._turns.turn(self._job, request.stop):
             self.workers = self._evaluator.workers  # those of a cluster come and go
-            return self._evaluator.score(family, rules, keys, give_up_below, stop)
+            return self._evaluator.score(*request)
 
     def close(self) -> None:
         """Nothing: the others go on."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ruleforge.kernel.compiler import kernel
-from ruleforge.kernel.functions import exponential
+from ruleforge.kernel.functions import exponential, logarithm
 from ruleforge.kernel.program import OPCODES, Programs
 
 ADD, SUBTRACT, MULTIPLY, DIVIDE = OPCODES["+"], OPCODES["-"], OPCODES["*"], OPCODES["/"]
@@ -67,7 +67,7 @@ def interpret(instructions: NDArray[np.int32], length: int, registers: NDArray[n
                 registers[d, i] = exponential(registers[a, i])
         elif opcode == LOGARITHM:
             for i in range(n_values):
-                registers[d, i] = np.log(registers[a, i])
+                registers[d, i] = logarithm(registers[a, i])
         elif opcode == TANH:
             for i in range(n_values):
                 registers[d, i] = math.tanh(registers[a, i])

@@ -16,7 +16,7 @@ from numba import types
 from numba.extending import intrinsic, models, register_model
 from numpy.typing import NDArray
 
-from ruleforge.kernel.functions import COEFFICIENTS, LN2_HIGH, LN2_LOW, LOG2_E, ROUNDER
+from ruleforge.kernel.functions import emit_bounded_exponential, emit_exponential, emit_fused, emit_logarithm
 
 LANES = 16
 CACHE_LINE = 64  # bytes
@@ -24,10 +24,11 @@ _VECTOR = ir.VectorType(ir.DoubleType(), LANES)
 
 
 def aligned_zeros(*shape: int) -> NDArray[np.float64]:
-    """Zeros that begin at a cache line: sixteen values are two lines then, and not parts of three."""
-    memory = np.zeros(math.prod(shape) + CACHE_LINE // 8)
-    first = -memory.ctypes.data % CACHE_LINE // 8
-    return memory[first : first + math.prod(shape)].reshape(shape)
+    """Zeros that begin on a cache line, so that no vector of the processor lies across two."""
+    n_values, spare = math.prod(shape), CACHE_LINE // 8
+    array = np.zeros(n_values + spare)
+    first = -array.__array_interface__["data"][0] % CACHE_LINE // 8
+    return array[first : first + n_values].reshape(shape)
 
 
 class LanesType(types.Type):  # type: ignore[misc]
@@ -100,15 +101,24 @@ def _binary(method: str, meaning: str) -> Callable[..., Any]:
     return _intrinsic(function)
 
 
+def _unary(name: str, emit: Callable[[Any, Any], Any], meaning: str) -> Callable[..., Any]:
+    def function(_typing: Any, _a: Any) -> Any:
+        def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            return emit(builder, arguments[0])
+
+        return LANES_TYPE(LANES_TYPE), generate
+
+    function.__name__, function.__doc__ = name, meaning
+    return _intrinsic(function)
+
+
 add = _binary("fadd", "a + b")
 subtract = _binary("fsub", "a − b")
 multiply = _binary("fmul", "a·b")
 divide = _binary("fdiv", "a/b, IEEE")
-
-
-def _fused(builder: Any, a: Any, b: Any, c: Any) -> Any:
-    function_type = ir.FunctionType(_VECTOR, (_VECTOR, _VECTOR, _VECTOR))
-    return builder.call(builder.module.declare_intrinsic(f"llvm.fma.v{LANES}f64", (), function_type), (a, b, c))
+negate = _unary("negate", lambda builder, a: builder.fneg(a), "−a")
+exponential = _unary("exponential", emit_exponential, "e**a, the bits of functions.exponential")
+logarithm = _unary("logarithm", emit_logarithm, "log a, the bits of functions.logarithm")
 
 
 def _selected(builder: Any, comparison: str, a: Any, b: Any) -> Any:
@@ -121,7 +131,7 @@ def multiply_add(_typing: Any, _a: Any, _b: Any, _c: Any) -> Any:
     """multiply_add(a, b, c) = a·b + c with one rounding."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return _fused(builder, *arguments)
+        return emit_fused(builder, *arguments)
 
     return LANES_TYPE(LANES_TYPE, LANES_TYPE, LANES_TYPE), generate
 
@@ -131,7 +141,7 @@ def negated_multiply_add(_typing: Any, _a: Any, _b: Any, _c: Any) -> Any:
     """negated_multiply_add(a, b, c) = c − a·b with one rounding."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return _fused(builder, builder.fneg(arguments[0]), arguments[1], arguments[2])
+        return emit_fused(builder, builder.fneg(arguments[0]), arguments[1], arguments[2])
 
     return LANES_TYPE(LANES_TYPE, LANES_TYPE, LANES_TYPE), generate
 
@@ -200,17 +210,7 @@ def exponential_lanes(_typing: Any, _x: Any) -> Any:
         def constant(value: float) -> Any:
             return ir.Constant(_VECTOR, [value] * LANES)
 
-        integers = ir.VectorType(ir.IntType(64), LANES)
         x = _selected(builder, ">", constant(-300.0), arguments[0])
-        x = _selected(builder, "<", constant(710.0), x)
-        rounded = _fused(builder, x, constant(LOG2_E), constant(ROUNDER))
-        k = builder.fsub(rounded, constant(ROUNDER))
-        r = _fused(builder, k, constant(-LN2_HIGH), x)
-        r = _fused(builder, k, constant(-LN2_LOW), r)
-        p = constant(COEFFICIENTS[0])
-        for coefficient in COEFFICIENTS[1:]:
-            p = _fused(builder, p, r, constant(coefficient))
-        shifted = builder.shl(builder.bitcast(rounded, integers), ir.Constant(integers, [52] * LANES))
-        return builder.fmul(p, builder.bitcast(shifted, _VECTOR))
+        return emit_bounded_exponential(builder, _selected(builder, "<", constant(710.0), x))
 
     return LANES_TYPE(LANES_TYPE), generate

@@ -2,7 +2,7 @@
 
 from ruleforge.store.holders import Holder
 from ruleforge.store.jobs import RevisionError
-from ruleforge.store.leases import LEASE_SECONDS, JobHeldError, LeaseLostError, Waiting
+from ruleforge.store.leases import LEASE_SECONDS, Held, JobHeldError, LeaseLostError, Waiting
 from ruleforge.store.opening import upgrade
 from ruleforge.store.records import (
     END_STATES,
@@ -41,6 +41,7 @@ __all__ = [
     "FoundRule",
     "FrontItem",
     "GenerationRecord",
+    "Held",
     "Holder",
     "JobHeldError",
     "JobRecord",

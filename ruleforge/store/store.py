@@ -11,7 +11,7 @@ from ruleforge.store.behaviours import record_behaviours
 from ruleforge.store.browse import browse
 from ruleforge.store.database import BUSY_TIMEOUT, Database
 from ruleforge.store.holders import Holder, this_process
-from ruleforge.store.leases import Waiting
+from ruleforge.store.leases import Held, Waiting
 from ruleforge.store.lineage import lineage
 from ruleforge.store.opening import open_database
 from ruleforge.store.records import (
@@ -173,6 +173,11 @@ class Store:
         """Let go of a job and leave its state as it is; nothing happens if the lease is over."""
         with self._database.writing() as connection:
             leases.release(connection, job_id, lease)
+
+    def held(self) -> list[Held]:
+        """The jobs that processes run, and by which."""
+        with self._database.reading() as connection:
+            return leases.held(connection)
 
     def waiting(self, kinds: Collection[str] = ("evolution",)) -> list[Waiting]:
         """Jobs that nobody runs, queued or left by a process that died: higher priority first, then the older."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ruleforge.charts import Chart
 from ruleforge.errors import InputError
 from ruleforge.family import (
     InstanceKey,
@@ -21,12 +22,14 @@ from ruleforge.family import (
     TaskFamily,
     Trace,
 )
-from ruleforge.kernel.lanes import LANES
+from ruleforge.kernel.lanes import LANES, aligned_zeros
 from ruleforge.language.rule import Rule
 from ruleforge.language.signals import Signal, Slot
 from tasks.neuron import JORDAN_2021, propagators
+from tasks.supervised.group import GroupCache, side_by_side
 from tasks.supervised.instance import SupervisedInstance, instance_from_arrays, potential_of, sampled_instance
-from tasks.supervised.kernel import NON_FINITE, REJECTED, RUNNING, Constants, Experiments, simulate
+from tasks.supervised.kernel import NON_FINITE, REJECTED, RUNNING, simulate
+from tasks.supervised.layout import Constants, Experiments, Memory, n_rows
 from tasks.supervised.parameters import SupervisedParameters
 from tasks.supervised.program import assemble
 
@@ -77,8 +80,15 @@ class Supervised(TaskFamily):
         ),
     )
     search_defaults = SearchDefaults(
-        operators=("+", "-", "*", "/"), constants=(1.0,), target=-13.5, training=15, validation=15
+        operators=("+", "-", "*", "/"),
+        constants=(1.0,),
+        target=-13.5,
+        training=15,
+        validation=15,
+        # Parameter file of the published runs.
+        published_search={"jordan2021": {"columns": 12}},
     )
+    chart_kinds = ("potential_start", "potential_end", "error", "weights")
     # The published forms, squares as products: at poles the value of a rule depends on its form.
     literature = (
         ("delta rule (Urbanczik–Senn)", "s*(v - u)", URBANCZIK_2014, -14.74),
@@ -125,21 +135,27 @@ class Supervised(TaskFamily):
     ) -> list[Scores]:
         """Score a batch of rules on several instances: sixteen cost little more than one. The same bits as one by one.
 
+        give_up_below: of sixteen instances a rule is given up on all, when their mean is certain to end below it.
         metrics: weight_error, root-mean-square difference to the teacher's weights at the end, pA (NaN unless ok).
         """
         scores: list[Scores] = []
         for first in range(0, len(instances), LANES):
             group = instances[first : first + LANES]
-            error, status, weights, _, _ = self._simulate(rules, group, give_up_below)
-            for lane, instance in enumerate(group):
-                outcome = tuple(_OUTCOMES[code] for code in status[:, lane].tolist())
-                ok = status[:, lane] == RUNNING
-                fitness = np.where(ok, -error[:, lane], -np.inf)
-                difference = np.where(ok[:, None], weights[:, :, lane], np.nan) - instance.teacher_weights
-                with np.errstate(over="ignore"):  # of a rule whose weights run away, but not to infinity
-                    weight_error = np.sqrt(np.mean(difference**2, axis=1))
-                scores.append(Scores(fitness, outcome, {"weight_error": weight_error}))
+            fitness, status, weight_error, _, _ = self._simulate(rules, group, give_up_below)
+            for lane in range(len(group)):
+                outcome = tuple(_OUTCOMES[code] for code in status[lane].tolist())
+                scores.append(Scores(fitness[lane], outcome, {"weight_error": weight_error[lane]}))
         return scores
+
+    def hurdle(self, survivors: NDArray[np.float64]) -> float | None:
+        """The mean fitness of one group of side-by-side instances under which a rule ends below every survivor.
+
+        No fitness exceeds 0, so that a group that has used up what the worst survivor has in all instances decides.
+        """
+        n = survivors.shape[1]
+        smallest = n % LANES or LANES if n > LANES else n
+        worst = survivors.mean(axis=1).min()
+        return float(worst * n / smallest)
 
     def trace(self, rule: Rule, instance: SupervisedInstance) -> Trace:
         """Both potentials, their difference and the weights, recorded once per comparison interval."""
@@ -158,6 +174,12 @@ class Supervised(TaskFamily):
             "teacher_weights": Quantity(instance.teacher_weights.copy(), "pA", "the teacher's weights, (n_inputs,)"),
         }
 
+    def charts(self, rule: Rule, traces: Sequence[Trace]) -> Mapping[str, Chart]:
+        """Potentials early and late and weights of the first trace, the error over all traces."""
+        from tasks.supervised.charts import charts
+
+        return charts(traces)
+
     def draw(self, rule: Rule, traces: Sequence[Trace], figure: Figure) -> None:
         """Potentials at the start and at the end, the error over time, and the weights against the teacher's."""
         from tasks.supervised.figure import draw
@@ -168,20 +190,22 @@ class Supervised(TaskFamily):
     def _constants(self) -> Constants:
         p = self.parameters
         step = propagators(p)
-        reading, delay = p.steps(p.weight_reading_delay), p.steps(p.synaptic_delay)
+        delay = p.steps(p.synaptic_delay)
+        travel = delay - p.steps(p.weight_reading_delay)
+        smoothing = math.exp(-p.resolution / p.plasticity_time_constant)
         return Constants(
             membrane=step.membrane,
             current=step.current,
             coupling=step.coupling,
             rest=p.resting_potential,
-            smoothing=math.exp(-p.resolution / p.plasticity_time_constant),
-            learning=p.learning_rate * p.resolution,
+            smoothing=smoothing,
+            learning=p.learning_rate * p.resolution * (1.0 - smoothing),
             n_inputs=p.n_inputs,
             n_steps=p.n_steps,
-            block=min(delay - reading, LONGEST_BLOCK),
+            block=math.ceil(travel / math.ceil(travel / LONGEST_BLOCK)),  # all of one length, if they can be
             check=max(1, p.steps(CHECK_INTERVAL)),
             delay=delay,
-            reading_delay=reading,
+            travel=travel,
             reading_interval=max(1, p.steps(p.weight_reading_interval)),
             hold_phase=p.steps(p.target_phase),
             hold_interval=p.steps(p.target_interval),
@@ -189,33 +213,17 @@ class Supervised(TaskFamily):
             comparison_interval=p.steps(p.comparison_interval),
         )
 
+    @functools.cached_property
+    def _groups(self) -> GroupCache:
+        return GroupCache()
+
     def _experiments(self, instances: Sequence[SupervisedInstance]) -> Experiments:
-        c = self._constants
-        for instance in instances:
-            self._check(instance)
-        n_spikes = [len(instance.spike_steps) for instance in instances] + [0] * (LANES - len(instances))
-        held = np.full((len(instances[0].held_targets), LANES), c.rest)
-        compared = np.full((len(instances[0].compared_targets), LANES), c.rest)
-        weights = np.zeros((c.n_inputs, LANES))
-        capacity = 1
-        for lane, instance in enumerate(instances):
-            held[:, lane], compared[:, lane] = instance.held_targets, instance.compared_targets
-            weights[:, lane] = instance.initial_weights
-            steps = instance.spike_steps
-            read = steps + c.reading_delay
-            read -= read % c.reading_interval
-            under_way = np.arange(len(steps)) - np.searchsorted(steps + c.delay, read, side="right") + 1
-            capacity = max(capacity, int(under_way.max(initial=1)))
-        return Experiments(
-            starts=np.concatenate([[0], np.cumsum(n_spikes)]).astype(np.int64),
-            steps=np.concatenate([instance.spike_steps for instance in instances]),
-            inputs=np.concatenate([instance.spike_inputs for instance in instances]),
-            held=held,
-            compared=compared,
-            weights=weights.ravel(),
-            n_lanes=len(instances),
-            capacity=1 << (capacity - 1).bit_length(),
-        )
+        def build() -> Experiments:
+            for instance in instances:
+                self._check(instance)
+            return side_by_side(self._constants, instances)
+
+        return self._groups.get(instances, build)
 
     def _check(self, instance: SupervisedInstance) -> None:
         p, c = self.parameters, self._constants
@@ -235,16 +243,22 @@ class Supervised(TaskFamily):
         record: bool = False,
     ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         c = self._constants
-        code, registers = assemble(
-            [rule.expressions[0] for rule in rules], self.slots[0].symbols, c.n_inputs, c.block * LANES
+        n_rules, n_inputs = len(rules), c.n_inputs
+        code, workspace = assemble(
+            [rule.expressions[0] for rule in rules], self.slots[0].symbols, n_inputs, c.block * LANES
         )
-        error = np.zeros((len(rules), LANES))
-        status = np.zeros((len(rules), LANES), dtype=np.int64)
-        weights = np.zeros((len(rules), c.n_inputs, LANES))
         n_records = c.n_steps // c.comparison_interval if record else 0
-        potential, weight_history = np.full(n_records, np.nan), np.full((n_records, c.n_inputs), np.nan)
-        limit = math.inf if give_up_below is None else -give_up_below
-        simulate(
-            c, self._experiments(instances), code, registers, limit, error, status, weights, potential, weight_history
+        memory = Memory(
+            workspace.ravel(),
+            states=aligned_zeros((n_rules * n_rows(c) + c.block) * LANES),
+            responses=aligned_zeros(n_inputs * 2 * LANES),
+            impulses=aligned_zeros(2 * n_inputs * c.block * LANES),
+            history=aligned_zeros(n_inputs * c.block * LANES if record else 0),
         )
-        return error, status, weights, potential, weight_history
+        fitness, weight_error = np.empty((LANES, n_rules)), np.empty((LANES, n_rules))
+        status = np.empty((LANES, n_rules), dtype=np.int64)
+        potential, weight_history = np.full(n_records, np.nan), np.full((n_records, n_inputs), np.nan)
+        limit = math.inf if give_up_below is None else -give_up_below
+        experiments = self._experiments(instances)
+        simulate(c, experiments, code, memory, limit, fitness, status, weight_error, potential, weight_history)
+        return fitness, status, weight_error, potential, weight_history

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ruleforge.errors import InputError
 from tasks.neuron import propagators
-from tasks.supervised.kernel import response
+from tasks.supervised.inputs import response
 from tasks.supervised.parameters import GRID_TOLERANCE, SupervisedParameters
 
 
@@ -66,10 +66,11 @@ def instance_from_arrays(
     given = np.full(parameters.n_inputs, parameters.initial_weight) if initial_weights is None else initial_weights
     initial = _weights(parameters, given, "initial_weights")
 
-    spike_steps = np.concatenate(steps)
-    spike_inputs = np.repeat(np.arange(parameters.n_inputs), [len(s) for s in steps])
-    order = np.argsort(spike_steps, kind="stable")  # within a step by input, so that sums have one order
-    spike_steps, spike_inputs = spike_steps[order], spike_inputs[order]
+    # By step, and within a step by input, so that sums have one order. One sort of numbers beats any sort of indices.
+    n_inputs = parameters.n_inputs
+    order = np.sort(np.concatenate([n_inputs * of_input + index for index, of_input in enumerate(steps)]))
+    spike_steps = order // n_inputs
+    spike_inputs = order - n_inputs * spike_steps
     potential = potential_of(parameters, spike_steps, teacher[spike_inputs])
     held = potential[parameters.steps(parameters.target_phase) :: parameters.steps(parameters.target_interval)]
     compared = potential[

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ruleforge.kernel.lanes import aligned_zeros
 from ruleforge.kernel.program import compile_programs
 from ruleforge.language.tokens import Tokens
 
@@ -99,7 +100,7 @@ def assemble(
         bounds.append(rule_bounds)
         results.append([layout.block(result, index) for index in range(n_inputs)])
         n_blocks = max(n_blocks, layout.n_blocks)
-    workspace = np.zeros((n_blocks, width))
+    workspace = aligned_zeros(n_blocks, width)
     workspace[first_constant:first_temporary] = np.array(list(constants.values())).reshape(-1, 1)
     code = Code(
         np.array(instructions, dtype=np.int32).reshape(-1, 4),
@@ -122,6 +123,7 @@ class _Layout:
         for operation in operations:
             if not operation.per_input:
                 self.temporaries[id(operation)] = self._new_block()
+        n_shared = self.n_blocks
         per_input = [operation for operation in operations if operation.per_input]
         last_reader = {
             id(operand): index for index, operation in enumerate(per_input) for operand in operation.operands
@@ -133,6 +135,10 @@ class _Layout:
             for operand in {id(operand): operand for operand in operation.operands}.values():
                 if isinstance(operand, _Operation) and operand.per_input and last_reader[id(operand)] == index:
                     free.append(self.temporaries[id(operand)])
+        # Every other input has blocks of its own, so that two of them can be under way.
+        self.n_shared = n_shared
+        self.n_per_input = self.n_blocks - n_shared
+        self.n_blocks += self.n_per_input
 
     def _new_block(self) -> int:
         self.n_blocks += 1
@@ -141,7 +147,7 @@ class _Layout:
     def block(self, value: _Value, index: int) -> int:
         """The block of a value while the rule is evaluated for input `index`."""
         if isinstance(value, _Operation):
-            return self.temporaries[id(value)]
+            return self.temporaries[id(value)] + (self.n_per_input if value.per_input and index % 2 else 0)
         if isinstance(value, float):
             return self.constant_blocks[np.float64(value).tobytes()]
         return value + index if value == RESPONSE else value

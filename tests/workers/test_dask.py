@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -14,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ruleforge.errors import InputError, JobStopped
+from ruleforge.errors import EvaluatorLostError, InputError, JobStopped
 from ruleforge.family import InstanceKey, Scores, family
 from ruleforge.language.rule import Rule
 from workers.cluster.compatibility import METADATA, cautions, facts, refusals
@@ -22,8 +23,9 @@ from workers.cluster.connection import scheduler_place
 from workers.evaluators import SerialEvaluator
 from workers.evaluators.choose import make_evaluator
 from workers.evaluators.dask import DaskEvaluator
+from workers.evaluators.messages import Messages
 from workers.evaluators.threads import ThreadEvaluator
-from workers.evolve import SilentObserver
+from workers.evolve import SilentObserver, run_job, submit
 
 PROGRAMS = Path(sys.executable).parent
 STOP_SECONDS = 3.0
@@ -75,10 +77,11 @@ def test_two_processes_give_the_serial_history(jobs, store, spec, expected, embe
     assert jobs.essence(jobs.run(store, embedded, spec)) == expected
 
 
-def test_one_process_gives_the_serial_history(jobs, store, spec, expected):
-    evaluator = make_evaluator("local", 1)
+@pytest.mark.parametrize("workers", [1, 4])
+def test_other_numbers_of_processes_give_the_serial_history(jobs, store, spec, expected, workers):
+    evaluator = make_evaluator("local", workers)
     try:
-        assert evaluator.workers == 1
+        assert evaluator.workers == workers
         assert jobs.essence(jobs.run(store, evaluator, spec)) == expected
     finally:
         evaluator.close()
@@ -152,6 +155,71 @@ def test_several_jobs_share_a_cluster(embedded):
         assert scores == [[index * 1000.0 + rule for rule in range(number + 1)] for index in range(6)]
 
 
+def test_short_calls_go_by_messages_and_long_ones_by_tasks(embedded, monkeypatch, tmp_path):
+    """Either way gives the same, and so does a call that begins with messages and ends with tasks."""
+    expected = values(SerialEvaluator().score(made(), made_rules(3), made_keys(8)))
+    sent = []
+    score = Messages.score
+
+    def counted(self, request, plain, units):
+        found = score(self, request, plain, units)
+        sent.append(len(units) - found.count(None))
+        return found
+
+    monkeypatch.setattr(Messages, "score", counted)
+    quick = made(seconds=0.001)
+    embedded.score(quick, made_rules(3), made_keys(8))
+    assert sent == [], "how long it takes was not known"
+    for _ in range(3):
+        assert values(embedded.score(quick, made_rules(3), made_keys(8))) == expected
+    assert len(sent) == 3
+    assert min(sent) > 0
+    embedded._costs.note(quick.parameters_digest, 1, 100.0)
+    assert values(embedded.score(quick, made_rules(3), made_keys(8))) == expected
+    assert len(sent) == 3
+    # A worker that does not answer, as if it had just died.
+    monkeypatch.setattr(
+        Messages, "score", lambda self, request, plain, units: [None, *score(self, request, plain, units)[1:]]
+    )
+    embedded._costs = type(embedded._costs)()
+    embedded._costs.note(quick.parameters_digest, 1, 0.001)
+    assert values(embedded.score(quick, made_rules(3), made_keys(8))) == expected
+
+
+def test_a_worker_that_is_killed_while_it_answers_a_message_changes_nothing(embedded, tmp_path):
+    slow = made(seconds=0.02, log=str(tmp_path / "seen"))
+    expected = values(SerialEvaluator().score(made(), made_rules(2), made_keys(10)))
+    assert values(embedded.score(slow, made_rules(2), made_keys(10))) == expected
+    wait_for(lambda: len(embedded.connection.client.nthreads()) == 2)
+    (tmp_path / "seen").unlink()
+    killed = []
+
+    def kill_once():
+        if not killed and (tmp_path / "seen").exists():
+            killed.append(next(iter(embedded.connection.client.run(os.getpid).values())))
+            os.kill(killed[0], signal.SIGKILL)
+        return False
+
+    assert values(embedded.score(slow, made_rules(2), made_keys(10), stop=kill_once)) == expected
+    assert killed
+
+
+def test_a_worker_may_compile_after_its_start(tmp_path):
+    """Also where the program had numba in memory before its workers were given their environment."""
+    program = Path(__file__).parent / "helpers/compile_in_worker.py"
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False, timeout=120)
+    assert done.stdout.split() == ["2", "1"], done.stderr
+
+
+def test_dask_says_nothing_by_itself_here_or_in_the_workers(embedded):
+    def outspoken():
+        names = ["distributed", *(name for name in logging.root.manager.loggerDict if name.startswith("distributed."))]
+        return [name for name in names if logging.getLogger(name).isEnabledFor(logging.ERROR)]
+
+    assert outspoken() == []
+    assert list(embedded.connection.client.run(outspoken).values()) == [[], []]
+
+
 def test_a_family_that_is_not_installed_is_refused(embedded):
     class Own(type(made())):
         pass
@@ -168,7 +236,8 @@ class Cluster:
 
     def __init__(self, folder: Path, path: Path):
         self.folder, self.file = folder, folder / "scheduler.json"
-        self.environment = {**os.environ, "PYTHONPATH": str(path)}
+        paths = [str(path), os.environ.get("PYTHONPATH", "")]
+        self.environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = str(probe.getsockname()[1])
@@ -293,6 +362,27 @@ def test_other_versions_are_refused_on_both_sides(cluster, tmp_path):
         plain = cluster.start_foreign_worker("--preload", "workers.cluster.preload", "--no-nanny")
         wait_for(lambda: plain.poll() is not None)
         assert f"numpy is {facts()['numpy']} here and 1.0 there" in cluster.log()
+    finally:
+        evaluator.close()
+
+
+def test_a_scheduler_that_is_gone_for_good_pauses_the_job(jobs, store, spec, expected, cluster, monkeypatch):
+    monkeypatch.setattr("workers.cluster.connection.RECONNECT_SECONDS", 1.0)
+    evaluator = make_evaluator(cluster.address, warn=lambda _: None)
+    try:
+        cluster.start_worker()
+        job = submit(store, spec)
+        with pytest.raises(EvaluatorLostError, match=f"the scheduler at {cluster.address} was lost and did not come"):
+            run_job(store, job, evaluator, observer=After(2, lambda: cluster.kill(cluster.scheduler)))
+        paused = store.job(job)
+        assert (paused.state, paused.result) == ("paused", None)
+        assert paused.generation >= 2
+        reason = store.events(job)[-1]["payload"]["reason"]
+        assert "start it again, and the job goes on where it stands" in reason
+        # The same evaluator is of use again once there is a scheduler.
+        cluster.start_scheduler()
+        monkeypatch.setattr("workers.cluster.connection.RECONNECT_SECONDS", 60.0)
+        assert jobs.essence(run_job(store, job, evaluator)) == expected
     finally:
         evaluator.close()
 

@@ -9,11 +9,11 @@ from collections import Counter
 
 import pytest
 
-from ruleforge.errors import InputError
+from ruleforge.errors import EvaluatorLostError, InputError
 from ruleforge.store import open_store
 from workers import lease, runner
 from workers.evaluators import SerialEvaluator, ThreadEvaluator
-from workers.evolve import submit
+from workers.evolve import SilentObserver, run_job, submit
 from workers.runner import Runner
 
 
@@ -194,6 +194,101 @@ def test_two_runners_never_run_one_job_twice(postgresql_record, jobs, undisturbe
             event["payload"]["process"] for id in ids for event in store.events(id) if "process" in event["payload"]
         }
         assert len(holders) == 2, "both took part"
+
+
+_DEADLY = """
+import os, sys
+from ruleforge.store import open_store
+from workers.evaluators import SerialEvaluator
+from workers.runner import Runner
+
+class Deadly(SerialEvaluator):
+    def answer(self, request):
+        if request.keys[0].seed == 3:
+            os._exit(9)
+        return super().answer(request)
+
+with open_store(sys.argv[1]) as store:
+    Runner(store, Deadly(), 8, print).run(until_idle=True)
+"""
+
+
+def test_a_job_that_ends_its_processes_ends_and_the_others_go_on(store, tmp_path, jobs, undisturbed):
+    deadly = submit(store, jobs.spec(seed=3))
+    others = [submit(store, jobs.spec(seed=seed)) for seed in (4, 5)]
+    codes = []
+    while store.waiting():
+        done = subprocess.run(
+            [sys.executable, "-c", _DEADLY, f"sqlite:///{tmp_path}/record.db"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        codes.append(done.returncode)
+        assert done.returncode in (0, 9), done.stderr
+        assert len(codes) <= 6, "the queue is blocked"
+    assert codes == [9] * (runner.MAX_TAKEOVERS + 1) + [0]
+    assert store.job(deadly).state == "failed"
+    reason = store.events(deadly)[-1]["payload"]["reason"]
+    assert reason.startswith("its process ended 4 times without another generation, and it is not tried again")
+    assert f"Job {deadly} has failed: {reason}" in done.stdout
+    for job, seed in zip(others, (4, 5), strict=True):
+        assert jobs.essence(store.job(job).result) == jobs.essence(undisturbed(jobs.spec(seed=seed)))
+
+
+def test_takeovers_count_until_a_generation_is_committed_or_somebody_asks_for_the_job(store, jobs, monkeypatch):
+    monkeypatch.setattr("ruleforge.store.leases.LEASE_SECONDS", 0.0)
+    job = submit(store, jobs.spec())
+    counts = []
+    for _ in range(3):
+        store.take(job, "started")
+        counts.append(lease.fruitless_takeovers(store, job))
+    store.set_state(job, "paused", "requested")
+    store.take(job, "resumed")
+    counts.append(lease.fruitless_takeovers(store, job))
+    token = store.take(job, "resumed")
+    counts.append(lease.fruitless_takeovers(store, job))
+    store.release(job, token)
+    monkeypatch.undo()
+    watched = Watch(lambda: counts.append(lease.fruitless_takeovers(store, job)))
+    run_job(store, job, SerialEvaluator(), observer=watched)
+    assert counts == [0, 1, 2, 0, 1, *[0] * 5]
+
+
+class Watch(SilentObserver):
+    """Calls something after each generation."""
+
+    def __init__(self, call):
+        self.call = call
+
+    def on_generation(self, generation, seconds):
+        self.call()
+
+
+def test_jobs_whose_place_of_scoring_is_lost_go_back_into_the_queue(store, jobs):
+    said = []
+    job = submit(store, jobs.spec())
+
+    class Lost(SerialEvaluator):
+        def answer(self, request):
+            raise EvaluatorLostError("the scheduler is gone")
+
+    with pytest.raises(EvaluatorLostError, match="the scheduler is gone"):
+        Runner(store, Lost(), 2, said.append).run(until_idle=True)
+    assert states(store, job) == ["queued", "running", "queued"]
+    assert store.events(job)[-1]["payload"]["reason"] == "the scheduler is gone"
+    assert f"Job {job} is put back: the scheduler is gone" in said
+    # A runner that stays tries again, and goes on once it can.
+    failures = iter([True, True])
+
+    class Back(SerialEvaluator):
+        def answer(self, request):
+            if next(failures, False):
+                raise EvaluatorLostError("the scheduler is gone")
+            return super().answer(request)
+
+    ended = Runner(store, Back(), 2, said.append).run(lambda: store.job(job).state == "succeeded")
+    assert ended == {"queued": 2, "succeeded": 1}
 
 
 def test_a_number_of_jobs_that_is_none_is_refused(store):

@@ -11,9 +11,10 @@ from typing import Any
 
 from distributed import Client
 
-from ruleforge.errors import EvaluationError, InputError, JobStopped
+from ruleforge.errors import EvaluatorLostError, InputError, JobStopped
 from workers.cluster.compatibility import METADATA, cautions, facts, refusals, reported_facts
 from workers.cluster.embedded import start_embedded_cluster
+from workers.cluster.logs import quieten
 
 # How long a scheduler may take to answer at first, and to come back after it was lost.
 CONNECT_SECONDS = 30.0
@@ -51,8 +52,10 @@ class Connection:
     """
 
     def __init__(self, scheduler: str, workers: int | None, warn: Callable[[str], None]) -> None:
+        quieten()
         self._warn = warn
         self._lock = threading.RLock()
+        self._reconnecting = threading.Lock()
         self._place = {} if scheduler == LOCAL else scheduler_place(scheduler)
         self._cluster = None if self._place else start_embedded_cluster(workers or 1)
         self.name = "the embedded cluster" if self._cluster else scheduler
@@ -96,6 +99,11 @@ class Connection:
         """Addresses that units are confined to, maybe none at the moment; None if every worker can be used."""
         with self._lock:
             return [address for address in self._known if address not in self._unfit] if self._unfit else None
+
+    def present(self) -> list[tuple[str, int]]:
+        """Address and threads of the workers that can be used, as of a second ago, in an order that stays."""
+        with self._lock:
+            return sorted((address, n) for address, n in self._known.items() if address not in self._unfit)
 
     def exclude(self, address: str, why: str) -> None:
         """Send no more units to a worker, and say so once."""
@@ -157,29 +165,36 @@ class Connection:
     def reconnect(self, lost: Client, stop: Callable[[], bool]) -> None:
         """Connect anew after `lost` lost its scheduler; another thread may have done so already.
 
-        Raises EvaluationError if the scheduler does not come back, JobStopped if `stop` becomes true before.
+        Raises EvaluatorLostError if the scheduler does not come back, JobStopped if `stop` becomes true before.
         """
+        deadline = time.monotonic() + RECONNECT_SECONDS
+        while not self._reconnecting.acquire(timeout=RETRY_SECONDS):
+            if stop():
+                raise JobStopped("scoring was stopped on request")
+        try:
+            if self.client is lost:
+                self._find_again(lost, deadline, stop)
+        finally:
+            self._reconnecting.release()
+
+    def _find_again(self, lost: Client, deadline: float, stop: Callable[[], bool]) -> None:
+        self._warn(f"the scheduler at {self.name} was lost: waiting up to {RECONNECT_SECONDS:.0f} s for it")
+        threading.Thread(target=lost.close, kwargs={"timeout": 1}, daemon=True).start()
+        while True:
+            if stop():
+                raise JobStopped("scoring was stopped on request")
+            try:
+                found = self._connect(RETRY_SECONDS * 2)
+                break
+            except OSError as error:
+                if time.monotonic() >= deadline:
+                    raise EvaluatorLostError(
+                        f"the scheduler at {self.name} was lost and did not come back within {RECONNECT_SECONDS:.0f} s "
+                        f"({error}): start it again, and the job goes on where it stands"
+                    ) from None
+                time.sleep(RETRY_SECONDS)
         with self._lock:
-            if self.client is not lost:
-                return
-            self._warn(f"the scheduler at {self.name} was lost: waiting up to {RECONNECT_SECONDS:.0f} s for it")
-            deadline = time.monotonic() + RECONNECT_SECONDS
-            quiet = threading.Thread(target=lost.close, kwargs={"timeout": 1}, daemon=True)
-            quiet.start()
-            while True:
-                if stop():
-                    raise JobStopped("scoring was stopped on request")
-                try:
-                    self.client = self._connect(RETRY_SECONDS * 2)
-                    break
-                except OSError as error:
-                    if time.monotonic() >= deadline:
-                        raise EvaluationError(
-                            f"the scheduler at {self.name} was lost and did not come back ({error}): "
-                            "start it again and resume the job"
-                        ) from None
-                    time.sleep(RETRY_SECONDS)
-            self._known, self._last_seen = {}, 0.0
+            self.client, self._known, self._last_seen = found, {}, 0.0
             self._warn(f"the scheduler at {self.name} is back")
             self.client.set_metadata(METADATA, dict(facts()))
             self._look(strict=False)

@@ -19,14 +19,12 @@ from ruleforge.errors import InputError
 from tasks.warm_up import main as load_kernels
 from workers.cluster.compatibility import METADATA, cautions, facts, refuse_to_join
 from workers.cluster.embedded import QUIET
-from workers.cluster.preload import ONE_THREAD
+from workers.cluster.logs import LOGGING_OF_PROCESSES
 
 # How long to wait for a scheduler that is not there yet, or not any more.
 WAIT_SECONDS = 300.0
 RETRY_SECONDS = 1.0
 ANSWER_SECONDS = 5.0
-# The variable from which the processes that we start read how much Dask may say, on top of what it logs by itself.
-LOGGING_OF_PROCESSES = "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED"
 
 
 class _Nanny(Nanny):
@@ -123,7 +121,7 @@ async def _serve(address: str, n_workers: int, told_to_end: asyncio.Event, say: 
     Whether the scheduler dismissed them.
     """
     nannies = [
-        _Nanny(address, nthreads=1, preload=["workers.cluster.preload"], env=ONE_THREAD, dashboard_address=None)
+        _Nanny(address, nthreads=1, preload=["workers.cluster.preload"], dashboard_address=None)
         for _ in range(n_workers)
     ]
     try:

@@ -1,7 +1,8 @@
 """Prepares a Dask worker for scoring: `dask worker ADDRESS --preload workers.cluster.preload`.
 
-Dask runs `dask_setup` before the worker joins. One compiled thread per worker thread, kernels loaded (compiled, if this
-machine never did), and no joining of a cluster whose scores would differ.
+Dask runs `dask_setup` before the worker joins: kernels are loaded (compiled, if this machine never did), and a cluster
+whose scores would differ is not joined. Dask's nanny itself keeps numerical libraries to one thread, and no kernel of
+ours has more.
 """
 
 from __future__ import annotations
@@ -11,27 +12,24 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-import numba
-
 from ruleforge.errors import InputError
 from workers.cluster.compatibility import METADATA, cautions, facts, refuse_to_join
+from workers.cluster.logs import quieten
 
 if TYPE_CHECKING:
     from distributed import Worker
 
 # Set for workers whose parent decides when they end: Ctrl-C reaches the whole terminal, and they must not heed it.
 EMBEDDED = "RULEFORGE_EMBEDDED_WORKER"
-# For the environment of a worker's process, before numpy is imported there.
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 BAD_INPUT = 2
 
 
 async def dask_setup(worker: Worker) -> None:
-    """Check versions against the cluster's, pin threads, load the kernels. Ends the process if it must not join."""
-    numba.set_num_threads(1)
+    """Check versions against the cluster's, load the kernels. Ends the process if it must not join."""
     if EMBEDDED in os.environ:
         # Its parent has the same sources, and compiles what is missing when it is needed.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        quieten()
         return
     theirs = await worker.scheduler.get_metadata(keys=[METADATA], default=None)
     if theirs is not None:

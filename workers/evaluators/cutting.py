@@ -8,15 +8,17 @@ from __future__ import annotations
 import itertools
 import math
 
+from workers.evaluators.threads import Unit
+
 # The longest unit, where the family's batches allow it: so long may a lost one have to be computed again.
 LONGEST_SECONDS = 5.0
-# What one unit costs beside its own work: pickling, scheduling, fetching, in the processes that share a machine.
-SECONDS_PER_UNIT = 0.012
+# What one unit costs beside its own work, in the processes that share a machine: as a task of a scheduler, and as a
+# message to a worker.
+SECONDS_PER_TASK = 0.003
+SECONDS_PER_MESSAGE = 0.002
 # By how much of its length the last unit may be later than expected, because rules and workers are not equal.
 VARIATION = 0.1
 UNITS_PER_WORKER = 2
-
-Unit = tuple[slice, slice]
 
 
 class Costs:
@@ -30,6 +32,11 @@ class Costs:
         per_pair = seconds / pairs
         self._seconds[digest] = (self._seconds.get(digest, per_pair) + per_pair) / 2
 
+    def note_unit(self, digest: str, unit: Unit, seconds: float) -> None:
+        """Take in one unit."""
+        rules, keys = unit
+        self.note(digest, (rules.stop - rules.start) * (keys.stop - keys.start), seconds)
+
     def of(self, digest: str) -> float | None:
         """Seconds per rule and instance; None before the first measurement."""
         return self._seconds.get(digest)
@@ -42,6 +49,7 @@ def cut(
     instances_per_batch: int,
     workers: int,
     seconds_per_pair: float | None,
+    seconds_per_unit: float = SECONDS_PER_TASK,
 ) -> list[Unit]:
     """(rules, keys) slices of whole batches that cover everything once.
 
@@ -59,7 +67,7 @@ def cut(
         length = math.ceil(rule_batches / rule_parts) * math.ceil(key_batches / key_parts) * batch_seconds
         if seconds_per_pair is None:
             return units < min(UNITS_PER_WORKER * workers, rule_batches * key_batches), units
-        seconds = (math.ceil(units / workers) + VARIATION) * length + units * SECONDS_PER_UNIT
+        seconds = (math.ceil(units / workers) + VARIATION) * length + units * seconds_per_unit
         return length > max(LONGEST_SECONDS, batch_seconds), seconds
 
     ways = itertools.product(_divisions(rule_batches), _divisions(key_batches))

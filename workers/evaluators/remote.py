@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import logging
 import threading
 import time
+import uuid
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 import numpy as np
-from distributed import get_worker
+from distributed import Worker, get_worker
 from numpy.typing import NDArray
 
 from ruleforge.errors import InputError
@@ -24,7 +26,9 @@ from ruleforge.family import InstanceKey, Outcome, Scores, TaskFamily, checked_s
 from ruleforge.kernel.compiler import kernel_version
 from ruleforge.language.rule import Rule
 from workers.cluster.compatibility import REFUSED, facts, refusals
-from workers.evaluators.threads import joined
+from workers.evaluators.cutting import Costs
+from workers.evaluators.interface import Request
+from workers.evaluators.threads import Unit, joined
 from workers.evaluators.units import score_unit
 
 # Calls that were stopped and whose units may still be on their way to a worker.
@@ -33,7 +37,7 @@ MAX_STOPPED_CALLS = 1000
 END_SECONDS = 2.5
 END_POLL_SECONDS = 0.01
 
-# So long may a piece of a unit take before the next look for a stop; pieces grow from the smallest that wastes no lane.
+# So long may a piece of a unit take before the next look for a stop.
 PIECE_SECONDS = 0.3
 
 PlainKey = tuple[str, str, int, int]
@@ -50,8 +54,8 @@ class FamilyDescription(TypedDict):
     facts: dict[str, str]
 
 
-class PlainUnit(TypedDict):
-    """Rules, as tokens per slot, to be scored on the instances of some keys, as one part of a call."""
+class PlainCall(TypedDict):
+    """Rules, as tokens per slot, to be scored on the instances of some keys: a call, or a unit of it."""
 
     call: str
     family: FamilyDescription
@@ -84,6 +88,23 @@ def described(bound: TaskFamily) -> FamilyDescription:
         "kernel": kernel_version(type(bound).__module__),
         "facts": {name: facts()[name] for name in REFUSED},
     }
+
+
+def plain_call(request: Request) -> PlainCall:
+    """A request for the way to a worker, under a new name. Raises InputError if no worker could find the family."""
+    return {
+        "call": uuid.uuid4().hex,
+        "family": described(request.family),
+        "rules": [rule.to_tokens() for rule in request.rules],
+        "keys": [(key.source, key.split, key.seed, key.index) for key in request.keys],
+        "give_up_below": request.give_up_below,
+    }
+
+
+def part_of(call: PlainCall, unit: Unit) -> PlainCall:
+    """One unit of a call."""
+    rules, keys = unit
+    return {**call, "rules": call["rules"][rules], "keys": call["keys"][keys]}
 
 
 class _Calls:
@@ -143,15 +164,33 @@ def _mismatch(description: FamilyDescription, bound: TaskFamily, kernel: str) ->
     return found
 
 
+# How long pieces took in this process.
+_costs = Costs()
 # Families that this process has already scored with: the first unit loads kernels, which says nothing of its cost.
 _used: set[str] = set()
 
 
-def score_plain(unit: PlainUnit) -> UnitResult:
-    """Score a unit. Between instances it looks whether the call was stopped. Raises what the family raises."""
+def score_plain(unit: PlainCall) -> UnitResult:
+    """Score a unit, as a task of Dask. Between instances it looks whether the call was stopped.
+
+    Raises what the family raises.
+    """
+    return _score(unit, get_worker().address)
+
+
+async def score_message(unit: PlainCall, dask_worker: Worker) -> UnitResult | None:
+    """Score a unit, beside the tasks of Dask and in the same threads; None if that fails."""
+    loop = asyncio.get_running_loop()
+    try:
+        return await loop.run_in_executor(dask_worker.executor, _score, unit, dask_worker.address)
+    except Exception as error:  # noqa: BLE001 - it is raised again when the unit is tried as a task
+        logging.getLogger(__name__).debug("a unit failed: %s", error)
+        return None
+
+
+def _score(unit: PlainCall, worker: str) -> UnitResult:
     call, description = unit["call"], unit["family"]
     _calls.begin(call)
-    worker = get_worker().address
     try:
         bound, kernel = _rebuilt(description["name"], description["parameters"])
         if found := _mismatch(description, bound, kernel):
@@ -167,9 +206,6 @@ def score_plain(unit: PlainUnit) -> UnitResult:
         seconds = time.perf_counter() - begin
         plain = None if scores is None else [_plain(item) for item in scores]
         return {"scores": plain, "refused": "", "worker": worker, "seconds": seconds, "first": first}
-    except InputError as error:
-        # Its subclasses take more than a message and would not survive the way back.
-        raise InputError(str(error), pointer=error.pointer) from None
     finally:
         _calls.end(call)
 
@@ -183,7 +219,7 @@ def _in_pieces(
 ) -> list[Scores] | None:
     """Scores per key, in pieces that are short enough to stop soon; None once the call was stopped."""
     scores: list[Scores] = []
-    size = bound.rules_per_batch
+    digest = bound.parameters_digest
     for first_key in range(0, len(keys), bound.instances_per_batch):
         some = keys[first_key : first_key + bound.instances_per_batch]
         parts: list[list[Scores]] = [[] for _ in some]
@@ -191,13 +227,15 @@ def _in_pieces(
         while first_rule < len(rules):
             if _calls.stopped(call):
                 return None
+            # The first piece that this process scores is the smallest that wastes no lane.
+            cost = _costs.of(digest)
+            batches = 1 if cost is None else int(PIECE_SECONDS / (cost * bound.rules_per_batch * len(some)))
+            piece = rules[first_rule : first_rule + max(batches, 1) * bound.rules_per_batch]
             begin = time.perf_counter()
-            batch = rules[first_rule : first_rule + size]
-            for place, part in zip(parts, score_unit(bound, batch, some, give_up_below), strict=True):
+            for place, part in zip(parts, score_unit(bound, piece, some, give_up_below), strict=True):
                 place.append(part)
-            first_rule += len(batch)
-            if time.perf_counter() - begin < PIECE_SECONDS / 2:
-                size *= 2
+            _costs.note(digest, len(piece) * len(some), time.perf_counter() - begin)
+            first_rule += len(piece)
         scores.extend(joined(place) for place in parts)
     return scores
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import concurrent.futures
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from ruleforge.errors import JobStopped
-from ruleforge.family import InstanceKey, Scores, TaskFamily
-from ruleforge.language.rule import Rule
-from workers.evaluators.interface import never
+from ruleforge.family import Scores
+from workers.evaluators.interface import Evaluator, Request
 from workers.evaluators.units import score_unit
 
 # Rules of one unit: enough to fill the lanes of a kernel many times, few enough to stop soon.
@@ -19,10 +17,11 @@ RULES_PER_UNIT = 64
 # How soon a stop is noticed while units are running.
 POLL_SECONDS = 0.1
 
+# Rules and keys that are scored together, as slices of those of a call.
+Unit = tuple[slice, slice]
 
-def divide(
-    n_rules: int, n_keys: int, keys_per_unit: int, workers: int, rules_per_lane_batch: int
-) -> list[tuple[slice, slice]]:
+
+def divide(n_rules: int, n_keys: int, keys_per_unit: int, workers: int, rules_per_lane_batch: int) -> list[Unit]:
     """Units of work as (rules, keys) slices: whole batches of lanes, and if possible several units per worker."""
     key_slices = [slice(start, min(start + keys_per_unit, n_keys)) for start in range(0, n_keys, keys_per_unit)]
     batch = RULES_PER_UNIT
@@ -31,6 +30,15 @@ def divide(
     return [
         (slice(start, min(start + batch, n_rules)), keys) for keys in key_slices for start in range(0, n_rules, batch)
     ]
+
+
+def put_together(units: Sequence[Unit], results: Sequence[Sequence[Scores]], n_keys: int) -> list[Scores]:
+    """One Scores per key, from those of units whose rules come in order."""
+    by_key: list[list[Scores]] = [[] for _ in range(n_keys)]
+    for (_, keys), scores in zip(units, results, strict=True):
+        for position, part in zip(range(keys.start, keys.stop), scores, strict=True):
+            by_key[position].append(part)
+    return [joined(parts) for parts in by_key]
 
 
 def joined(parts: Sequence[Scores]) -> Scores:
@@ -43,29 +51,20 @@ def joined(parts: Sequence[Scores]) -> Scores:
     )
 
 
-class ThreadEvaluator:
+class ThreadEvaluator(Evaluator):
     """Scores with a fixed number of threads."""
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
         self._pool = concurrent.futures.ThreadPoolExecutor(workers, thread_name_prefix="score") if workers > 1 else None
 
-    def score(
-        self,
-        family: TaskFamily,
-        rules: Sequence[Rule],
-        keys: Sequence[InstanceKey],
-        give_up_below: float | None = None,
-        stop: Callable[[], bool] = never,
-    ) -> list[Scores]:
-        """Scores of all rules on each instance. Raises JobStopped once `stop` is true."""
-        if not rules:
-            return [Scores(np.empty(0), ()) for _ in keys]
+    def answer(self, request: Request) -> list[Scores]:
+        """Scores of all rules on each instance, by units that the threads share."""
+        family, rules, keys, give_up_below, _ = request
         units = divide(len(rules), len(keys), family.instances_per_batch, self.workers, family.rules_per_batch)
 
-        def run(unit: tuple[slice, slice]) -> list[Scores]:
-            if stop():
-                raise JobStopped("scoring was stopped on request")
+        def run(unit: Unit) -> list[Scores]:
+            request.refuse_if_stopped()
             return score_unit(family, rules[unit[0]], keys[unit[1]], give_up_below)
 
         if self._pool is None:
@@ -77,11 +76,7 @@ class ThreadEvaluator:
             while waiting:
                 _, waiting = concurrent.futures.wait(waiting, timeout=POLL_SECONDS)
             results = [future.result() for future in futures]
-        by_key: list[list[Scores]] = [[] for _ in keys]
-        for (_, key_slice), scores in zip(units, results, strict=True):
-            for position, part in zip(range(key_slice.start, key_slice.stop), scores, strict=True):
-                by_key[position].append(part)
-        return [joined(parts) for parts in by_key]
+        return put_together(units, results, len(keys))
 
     def close(self) -> None:
         """End the threads once their units have ended."""

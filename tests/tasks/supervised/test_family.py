@@ -7,6 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from ruleforge.family import Outcome
+from ruleforge.kernel.lanes import LANES
 from ruleforge.language.identity import recognise
 from ruleforge.language.rule import Rule
 from tasks.supervised import Supervised
@@ -89,18 +90,27 @@ def test_a_rule_that_dies_in_the_last_step_is_non_finite():
     assert FAMILY.evaluate(rules("exp(s*1e4) - 1"), problem).outcome == (Outcome.ok,)
 
 
-def test_hopeless_rules_are_given_up_and_good_ones_keep_their_bits():
+def test_hopeless_rules_are_given_up_on_all_instances_and_good_ones_keep_their_bits():
     batch, problems = rules("2*s*(v - u)", "v", "0", "1/s"), instances(5)
     full = FAMILY.evaluate_many(batch, problems)
-    limit = 1.5 * min(scores.fitness[0] for scores in full)
-    short = FAMILY.evaluate_many(batch, problems, give_up_below=limit)
-    for complete, given_up in zip(full, short, strict=True):
-        assert given_up.fitness[0] == complete.fitness[0]
-        expected = [Outcome.ok if f >= limit else Outcome.rejected_at_hurdle for f in complete.fitness[:3]]
-        assert list(given_up.outcome[:3]) == expected
-        assert expected[1] is Outcome.rejected_at_hurdle
-        assert given_up.outcome[3] is Outcome.non_finite
-        assert np.all(given_up.fitness[1:2] == -np.inf)
+    means = np.mean([scores.fitness for scores in full], axis=0)
+    for limit in (1.5 * means[0], means[0], np.nextafter(means[0], 0.0) * 0.99, 1.01 * means[2]):
+        short = FAMILY.evaluate_many(batch, problems, give_up_below=limit)
+        expected = [Outcome.ok if mean >= limit else Outcome.rejected_at_hurdle for mean in means[:3]]
+        for complete, given_up in zip(full, short, strict=True):
+            assert list(given_up.outcome[:3]) == expected
+            kept = [outcome is Outcome.ok for outcome in expected]
+            assert np.array_equal(given_up.fitness[:3], np.where(kept, complete.fitness[:3], -np.inf))
+            assert given_up.outcome[3] is Outcome.non_finite
+
+
+def test_no_survivor_would_have_been_given_up_in_any_group():
+    for n in (3, 16, 17, 40):
+        survivors = -np.random.Generator(np.random.PCG64(n)).uniform(5.0, 50.0, (4, n))
+        hurdle = FAMILY.hurdle(survivors)
+        for fitness in survivors:
+            groups = [fitness[first : first + LANES] for first in range(0, n, LANES)]
+            assert all(group.mean() >= hurdle for group in groups)
 
 
 def test_empty_batches():
