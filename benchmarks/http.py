@@ -40,9 +40,14 @@ GENERATION = 500
 TASKS = ("reward", "supervised")
 # What must be reached: seconds, seconds, share of the job's speed.
 SLOWEST_ANSWER, SLOWEST_EVENT, LARGEST_LOSS = 0.1, 3.0, 0.1
-# A generation of which takes about a second of one core, and which does not end by itself.
+# A generation of which takes a part of a second of one core, and which does not end by itself.
 JOB: dict[str, Any] = {
-    **{"task": "reward", "seed": 1, "budget": {"generations": 1_000_000}, "search": {"small_rules": 0.0}},
+    **{
+        "task": "reward",
+        "seed": 1,
+        "budget": {"generations": 1_000_000},
+        "search": {"small_rules": 0.0, "offspring": 16},
+    },
     **{"evaluator": {"racing": False}, "instances": {"training": 4, "validation": 4}},
 }
 
