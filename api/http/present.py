@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -70,8 +71,15 @@ def job_details(job: JobRecord) -> JobDetails:
 
 def rule_fields(record: RuleRecord, fitness: float | None, outcome: str | None, validation: Any) -> dict[str, Any]:
     """The rule object of every list, with its formula."""
-    rule = Rule.from_tokens(record.tokens, record.task)
-    return {**rule_object(record, fitness, outcome, validation), "latex": rule.latex, "mathml": rule.mathml}
+    latex, mathml = _formulas(record.task, record.text)
+    return {**rule_object(record, fitness, outcome, validation), "latex": latex, "mathml": mathml}
+
+
+@functools.lru_cache(maxsize=4096)
+def _formulas(task: str, text: str) -> tuple[str, str]:
+    """LaTeX and MathML; kept, because pages of the same rules are asked for again and again."""
+    rule = Rule.parse(text, task)
+    return rule.latex, rule.mathml
 
 
 def front_object(item: Any) -> RuleObject:
