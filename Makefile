@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEMO := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench profile lint format lock clean
+.PHONY: help setup demo test bench bench-http profile lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -30,8 +30,11 @@ demo: setup ## run the main job for real: evolve a reward rule, draw the best
 test: setup ## the whole test suite, on all cores
 	@$(BIN)/python -m pytest -n auto
 
-bench: setup ## side by side with C, NEST, Brian2 and hal-cgp; writes benchmarks/results.md
+bench: setup ## side by side with C, NEST, Brian2 and hal-cgp, and pages of a large record; writes benchmarks/results.md
 	@$(BIN)/python -m benchmarks.run
+
+bench-http: setup ## how soon the service answers while a job runs
+	@$(BIN)/python -m benchmarks.http
 
 profile: setup ## where the time of a whole evolve run goes; writes docs/performance.md
 	@$(BIN)/python -m benchmarks.profile

@@ -16,7 +16,7 @@ from benchmarks import page
 from benchmarks.machine import description, use_one_core
 from benchmarks.peers.process import ROOT
 from benchmarks.problems import CORRELATION_RULES, REWARD_RULES, parsed
-from benchmarks.report import duration, table
+from benchmarks.tables import duration, table
 from ruleforge.family import TaskFamily, family
 from ruleforge.language.rule import Rule
 from workers.evaluators import SerialEvaluator

@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks import page
 from benchmarks.machine import description
 from benchmarks.peers.process import ROOT
-from benchmarks.report import number, table
+from benchmarks.tables import number, table
 from ruleforge.family import family
 from ruleforge.search import Generation
 from ruleforge.spec import job_spec

@@ -24,7 +24,7 @@ import workers.evolve
 from api.command_line.display import JobDisplay
 from benchmarks import page
 from benchmarks.machine import description, use_one_core
-from benchmarks.report import duration, number, table
+from benchmarks.tables import duration, number, table
 from ruleforge.family import family_class
 from ruleforge.search import make_search
 from ruleforge.spec import job_spec

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import report, scaling, searching, sides
+from benchmarks import record, report, scaling, searching, sides
 from benchmarks.machine import description, load, use_one_core
 from benchmarks.peers.others import hal_cgp
 from benchmarks.peers.process import ROOT, NoPeer
@@ -32,6 +32,7 @@ FULL: dict[str, Any] = {
     "thread_instances": {"reward": 4, "supervised": 15, "correlation": 4},
     "cluster_generations": {"reward": 5, "supervised": 20, "correlation": 5},
     "hal_cgp": {"parameters": {}, "instances": 10, "generations": 50},
+    "record": record.FULL,
 }
 # Enough to see that everything runs; the figures mean little.
 QUICK: dict[str, Any] = {
@@ -50,6 +51,7 @@ QUICK: dict[str, Any] = {
     "thread_instances": {"reward": 2, "supervised": 15, "correlation": 2},
     "cluster_generations": dict.fromkeys(FAMILIES, 2),
     "hal_cgp": {"parameters": {"n_trials": 20}, "instances": 3, "generations": 10},
+    "record": record.QUICK,
 }
 
 
@@ -167,6 +169,7 @@ SECTIONS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
         scaling.threads(name, settings["parameters"][name], settings["thread_instances"][name], settings["rounds"])
         for name in FAMILIES
     ],
+    "record": lambda settings: record.measure(settings["record"]),
     "cluster": lambda settings: [
         scaling.cluster(name, settings["parameters"][name], settings["cluster_generations"][name], settings["rounds"])
         for name in FAMILIES

@@ -18,10 +18,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import page, report, sleeping
+from benchmarks import page, sleeping
 from benchmarks.machine import description, use_cores, use_one_core
 from benchmarks.peers.process import ROOT
 from benchmarks.problems import CORRELATION_RULES, REWARD_RULES, parsed
+from benchmarks.tables import duration, number, table
 from ruleforge.family import family
 from ruleforge.language import Rule
 from ruleforge.search import Generation
@@ -83,10 +84,10 @@ SHORT = {
 def start_time(task: str, rounds: int) -> dict[str, Any]:
     """Seconds on the clock of a new process until it has scored its first rules, kernels cached by an earlier one."""
     seconds = []
-    for number in range(rounds + 1):
+    for index in range(rounds + 1):
         start = time.perf_counter()
         subprocess.run([sys.executable, "-c", START, task, SHORT[task]], cwd=ROOT, check=True)
-        if number:
+        if index:
             seconds.append(time.perf_counter() - start)
     return {"family": task, "seconds": statistics.median(seconds)}
 
@@ -240,32 +241,32 @@ def markdown(real: Sequence[Mapping[str, Any]], simulated: Sequence[Mapping[str,
         if "absent" in row
         else [
             row["family"],
-            report.duration(row["one"]),
-            report.duration(row["two"]),
+            duration(row["one"]),
+            duration(row["two"]),
             f"{100 * row['efficiency']:.0f} %",
         ]
         for row in real
     ]
-    text = report.table(["family", "one worker", "two workers", "efficiency"], rows)
+    text = table(["family", "one worker", "two workers", "efficiency"], rows)
     rows = [
         [
             str(row["workers"]),
             str(row["units"]),
-            report.duration(row["ideal"]),
-            report.duration(row["wall"]),
+            duration(row["ideal"]),
+            duration(row["wall"]),
             f"{100 * row['efficiency']:.1f} %",
-            report.duration(row["scheduler"]),
-            report.duration(row["client"]),
+            duration(row["scheduler"]),
+            duration(row["client"]),
         ]
         for row in simulated
     ]
     head = ["sleeping workers", "units", "sleep of each worker", "call", "efficiency", "scheduler, per unit"]
-    text += f"\n{report.table([*head, 'client, per unit'], rows)}"
+    text += f"\n{table([*head, 'client, per unit'], rows)}"
     largest = simulated[-1]
     per_unit = max(largest["client"], largest["scheduler"])
     text += (
-        f"\nAt {largest['workers']} workers the busier of scheduler and client takes {report.duration(per_unit)} of a "
-        f"core per unit: {report.number(1 / per_unit)} units a second are the most that one scheduler gives out.\n"
+        f"\nAt {largest['workers']} workers the busier of scheduler and client takes {duration(per_unit)} of a "
+        f"core per unit: {number(1 / per_unit)} units a second are the most that one scheduler gives out.\n"
     )
     return text
 

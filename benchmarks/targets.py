@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.record import slowest
 from benchmarks.sides import LIMIT, OURS, OURS_BATCH
 
 
@@ -72,4 +73,9 @@ def reached(results: Mapping[str, Any]) -> list[Target]:
             found.append(Target(claim, 0.05, True, row["overhead"]))
     for row in results.get("start", {}).get("measured", []):
         found.append(Target(f"{row['family']}: start of a worker, s", 2.0, True, row["seconds"]))
+    for backend, record in results.get("record", {}).get("measured", {}).items():
+        if "absent" not in record:
+            found.append(Target(f"record on {backend}: slowest page, ms", 50.0, True, 1e3 * slowest(record)))
+            statistics = 1e3 * slowest(record, pages=False)
+            found.append(Target(f"record on {backend}: statistics, ms", 10.0, True, statistics))
     return found

@@ -8,13 +8,18 @@ published experiments and fills the sections `<!-- reproduce: FAMILY -->`.
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from ruleforge.family import TaskFamily, family, family_class
+from ruleforge.grammar_settings import Grammar
 from ruleforge.language.signals import Signal
+from ruleforge.search_settings import METHODS, TREES, SearchSettings, methods_of
 from workers.evaluators.choose import make_evaluator
 from workers.pictures import draw_rule
 from workers.reproduce import reproduce
@@ -97,6 +102,23 @@ def defaults(declared: type[TaskFamily]) -> str:
     )
 
 
+def settings(part: str) -> str:
+    """Every key of a part of the specification: for `search` with the methods that it belongs to."""
+    model: type[BaseModel] = {"search": SearchSettings, "grammar": Grammar}[part]
+    rows = []
+    for name, field in model.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        text = "–" if default is None else json.dumps(default, ensure_ascii=False)
+        row = [f"`{part}.{name}`", text, str(field.description)]
+        if part == "search":
+            own = methods_of(name)
+            row.append(
+                "all" if own == list(METHODS) else "all but jordan2021" if own == list(TREES) else ", ".join(own)
+            )
+        rows.append(row)
+    return table(("key", "default", "meaning", *(["methods"] if part == "search" else [])), rows)
+
+
 OF_A_FAMILY: Mapping[str, Callable[[type[TaskFamily]], str]] = {
     "signals": signals,
     "parameters": parameters,
@@ -110,6 +132,8 @@ def section(what: str, argument: str) -> str:
     if what == "file":
         path = ROOT / argument
         return f"```{LANGUAGES[path.suffix]}\n{path.read_text(encoding='utf-8')}```\n"
+    if what == "settings":
+        return settings(argument)
     return OF_A_FAMILY[what](family_class(argument))
 
 

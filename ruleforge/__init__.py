@@ -6,6 +6,8 @@
 >>> rule = ruleforge.Rule.parse("dw: (R - 1)*E", task="reward")
 >>> rule.complexity
 5
+>>> with ruleforge.Client("http://127.0.0.1:8000") as client:                    # doctest: +SKIP
+...     client.submit(task="reward").wait()
 """
 
 from __future__ import annotations
@@ -14,14 +16,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from api.client import Client
     from ruleforge.errors import InputError, RuleforgeError
     from ruleforge.language.rule import Rule
     from workers.interface import Evaluation, Result, evaluate, evolve
 
-__all__ = ["Evaluation", "InputError", "Result", "Rule", "RuleforgeError", "evaluate", "evolve"]
+__all__ = ["Client", "Evaluation", "InputError", "Result", "Rule", "RuleforgeError", "evaluate", "evolve"]
 
 # The package's front door: where each name lives. Loaded when first used, so that nothing heavy is imported early.
 _HOMES = {
+    "Client": "api.client",
     "Rule": "ruleforge.language.rule",
     "InputError": "ruleforge.errors",
     "RuleforgeError": "ruleforge.errors",

@@ -64,6 +64,14 @@ class EvaluationError(RuleforgeError):
     """A simulation could not be run; unlike a bad score, this is a fault of the family or the machine."""
 
 
+class ServiceError(RuleforgeError):
+    """A ruleforge service cannot be reached, or did not do what it should; its jobs go on without us."""
+
+
+class WaitTimeoutError(RuleforgeError, TimeoutError):
+    """What was waited for has not happened in the time given; it may still happen."""
+
+
 class EvaluatorLostError(RuleforgeError):
     """Where rules are scored is gone, such as a cluster's scheduler; nothing is wrong with what was to be scored."""
 

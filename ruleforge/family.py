@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ruleforge.charts import Chart
 from ruleforge.errors import InputError, SpecificationError, unknown_name
 from ruleforge.language.identity import KnownRule
 from ruleforge.language.rule import Rule
@@ -117,7 +118,8 @@ class SearchDefaults:
     """What a job assumes for this family unless it says otherwise.
 
     operators, constants: the grammar; target: the training fitness at which a search has succeeded;
-    training, validation: numbers of instances.
+    training, validation: numbers of instances; published_search: what the search method of the family's publication
+    was set to, by method, where it differs from that method's defaults.
     """
 
     operators: tuple[str, ...]
@@ -125,6 +127,7 @@ class SearchDefaults:
     target: float | None
     training: int
     validation: int
+    published_search: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -180,6 +183,8 @@ class TaskFamily(ABC):
     search_defaults: ClassVar[SearchDefaults]
     # (name, text, citation, published fitness or None); read through `known_rules`.
     literature: ClassVar[tuple[tuple[str, str, str, float | None], ...]] = ()
+    # The names of the charts that `charts` gives.
+    chart_kinds: ClassVar[tuple[str, ...]] = ()
     # How evaluators should cut work: rules and instances that one call handles at no more cost than a single one.
     rules_per_batch: ClassVar[int] = 16
     instances_per_batch: ClassVar[int] = 1
@@ -260,6 +265,10 @@ class TaskFamily(ABC):
         for the mean and any other aggregate that grows with each fitness.
         """
         return float(survivors.min())
+
+    def charts(self, rule: Rule, traces: Sequence[Trace]) -> Mapping[str, Chart]:
+        """The charts of `chart_kinds` by name, from traces on several instances; for any rule that has traces."""
+        return {}
 
     def draw(self, rule: Rule, traces: Sequence[Trace], figure: Figure) -> None:
         """Draw what a rule does into a matplotlib figure, from its traces on several instances."""

@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ruleforge.errors import InputError, SpecificationError, unknown_name
 from ruleforge.family import TaskFamily, explain, family_class, validated_parameters
-from ruleforge.language.primitives import PRIMITIVES, primitive_named
-from ruleforge.language.rule import Rule
-from ruleforge.language.tokens import MAX_DEPTH, MAX_NODES
+from ruleforge.grammar_settings import Grammar, completed
+from ruleforge.search_settings import TREES, SearchSettings
 
 # What a job does if it states no limit at all, beside the family's target.
 DEFAULT_EVALUATIONS = 1000
@@ -34,54 +33,6 @@ class Instances(_Part):
     training: int | None = Field(None, ge=1, le=10_000, description="number of instances that give the fitness")
     validation: int | None = Field(
         None, ge=1, le=10_000, description="number of unseen instances that the final front is scored on"
-    )
-
-
-class Grammar(_Part):
-    """What rules may be made of."""
-
-    operators: tuple[str, ...] | None = Field(None, min_length=1, description="operators, e.g. + - * / ** sqrt")
-    constants: tuple[float, ...] | None = Field(None, max_length=100, description="numbers that may stand in a rule")
-    signals: dict[str, tuple[str, ...]] | None = Field(
-        None, description="signals by slot; a list applies to every slot"
-    )
-    max_complexity: int = Field(25, ge=1, le=MAX_NODES, description="largest number of nodes, over all slots")
-    max_depth: int = Field(8, ge=1, le=MAX_DEPTH, description="largest height of a slot's tree")
-    seed_rules: tuple[str, ...] = Field((), max_length=1000, description="rules that the first generation starts from")
-
-    @field_validator("operators")
-    @classmethod
-    def _known_operators(cls, given: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        if given is None:
-            return None
-        found = []
-        for name in given:
-            primitive = primitive_named(name)
-            if primitive is None:
-                raise ValueError(unknown_name("operator", name, PRIMITIVES))
-            found.append(primitive.name)
-        return tuple(dict.fromkeys(found))
-
-    @field_validator("signals", mode="before")
-    @classmethod
-    def _signals_by_slot(cls, given: Any) -> Any:
-        return {"*": given} if isinstance(given, (list, tuple)) else given
-
-
-class SearchSettings(_Part):
-    """How rules are searched for."""
-
-    method: Literal["mu_plus_lambda"] = Field("mu_plus_lambda", description="(μ+λ) on DEAP trees; offspring win ties")
-    population: int = Field(16, ge=1, le=100_000, description="μ: rules that survive a generation")
-    offspring: int = Field(64, ge=1, le=100_000, description="λ: new rules per generation")
-    crossover: float = Field(
-        0.3, ge=0, le=1, description="share of offspring made by exchanging subtrees; the rest mutates"
-    )
-    small_rules: float = Field(
-        0.5, ge=0, le=1, description="share of offspring that are untried small rules, while any are left"
-    )
-    tournament: int = Field(
-        3, ge=1, le=1000, description="rules drawn per choice of a parent; the best of them is taken"
     )
 
 
@@ -121,13 +72,6 @@ class JobSpec(_Part):
         1, ge=1, le=10_000, description="more than 1 makes a study: so many jobs, with seeds from seed upwards"
     )
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> JobSpec:
-        if self.search.tournament > max(self.search.population, 1):
-            sizes = f"search.tournament ({self.search.tournament}) is larger than search.population"
-            raise ValueError(f"{sizes} ({self.search.population}): lower the one or raise the other")
-        return self
-
     def family(self) -> TaskFamily:
         """The task family, bound to the parameters."""
         return family_class(self.task)(self.parameters)
@@ -153,6 +97,12 @@ def job_spec(given: Mapping[str, Any]) -> JobSpec:
     except ValidationError as error:
         raise SpecificationError(explain(error, JobSpec)) from None
     family = family_class(spec.task)
+    search = _search(spec, given, family)
+    grammar, errors = completed(spec.grammar, family)
+    if spec.grammar.seed_rules and spec.search.method not in TREES:
+        errors.append(("/grammar/seed_rules", f"{spec.search.method} cannot start from rules: leave them out"))
+    if errors:
+        raise SpecificationError(errors)
     parameters = validated_parameters(family, spec.parameters)
     defaults = family.search_defaults
     instances = spec.instances.model_copy(
@@ -171,43 +121,23 @@ def job_spec(given: Mapping[str, Any]) -> JobSpec:
         update={
             "parameters": parameters.model_dump(mode="json"),
             "instances": instances,
-            "grammar": _grammar(spec.grammar, family),
+            "grammar": grammar,
+            "search": search,
             "budget": budget,
         }
     )
 
 
-def _grammar(given: Grammar, family: type[TaskFamily]) -> Grammar:
-    """The grammar with the family's defaults, its signals by slot, and seed rules that parse."""
-    defaults = family.search_defaults
-    errors: list[tuple[str, str]] = []
-    by_slot = dict(given.signals or {})
-    everywhere = by_slot.pop("*", None)
-    names = [slot.name for slot in family.slots]
-    errors += [("/grammar/signals", unknown_name("slot", name, names)) for name in by_slot if name not in names]
-    signals: dict[str, tuple[str, ...]] = {}
-    for slot in family.slots:
-        chosen = by_slot.get(slot.name, everywhere)
-        signals[slot.name] = slot.default_symbols if chosen is None else tuple(dict.fromkeys(chosen))
-        for symbol in signals[slot.name]:
-            if symbol not in slot.symbols:
-                errors.append((f"/grammar/signals/{slot.name}", unknown_name("signal", symbol, slot.symbols)))
-    for index, text in enumerate(given.seed_rules):
-        try:
-            Rule.parse(text, family)
-        except InputError as error:
-            errors.append((f"/grammar/seed_rules/{index}", str(error)))
-    constants = defaults.constants if given.constants is None else tuple(dict.fromkeys(given.constants))
-    errors += [
-        (f"/grammar/signals/{name}", "expected at least one signal or constant, and none is left")
-        for name, symbols in signals.items()
-        if not symbols and not constants
-    ]
-    if errors:
-        raise SpecificationError(errors)
-    return given.model_copy(
-        update={"operators": given.operators or defaults.operators, "constants": constants, "signals": signals}
-    )
+def _search(spec: JobSpec, given: Mapping[str, Any], family: type[TaskFamily]) -> SearchSettings:
+    """The settings of the search, with those of the family's publication where the method is that of it."""
+    published = family.search_defaults.published_search.get(spec.search.method)
+    stated = given.get("search")
+    if published is None or not isinstance(stated, Mapping):
+        return spec.search
+    try:
+        return SearchSettings.model_validate({**published, **stated})
+    except ValidationError as error:
+        raise SpecificationError(explain(error, SearchSettings, "/search")) from None
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 # The benchmarks are not installed; they are run from the root of the repository.
 sys.path.append(str(Path(__file__).parents[1]))
 
-from benchmarks import c_limits, growth, page, problems, report, sides, targets, timing
+from benchmarks import c_limits, growth, page, problems, record, report, sides, targets, timing
 from benchmarks.peers.process import NoPeer
 from ruleforge.errors import InputError
 from ruleforge.family import Outcome
@@ -207,3 +207,17 @@ def test_the_page_has_every_section():
     text = page.PAGE.read_text(encoding="utf-8")
     for name in ("profile", "growth", "memory"):
         assert f"<!-- measured: {name} -->" in text
+
+
+def test_the_record_s_benchmark_reads_what_it_has_made(tmp_path):
+    measured = record.measured(f"sqlite:///{tmp_path}/record.db", record.Sizes(rules=400), lambda: 0.0)
+    lists = {row["list"] for row in measured["rows"]}
+    assert {f"rules, {name}" for name in record.queries()} | {"jobs, all", "statistics"} <= lists
+    # Every job finds the common rules of its task first, and then new ones.
+    new = record.Sizes(400).jobs * record.GENERATION * record.NEW_GENERATIONS
+    assert measured["judged"] == new + record.Sizes(400).jobs * record.GENERATION
+    both = {"SQLite": measured, "PostgreSQL": {"absent": "no server"}}
+    assert "PostgreSQL: absent, no server." in record.markdown(both)
+    pages, statistics = targets.reached({"record": {"measured": both}})
+    assert pages.value >= 1e3 * max(row["processor"] for row in measured["rows"] if row["list"] == "rules, all")
+    assert statistics.wanted == "≤ 10"

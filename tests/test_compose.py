@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
@@ -56,12 +57,20 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def answers(client: httpx.Client) -> bool:
+    """Whether the service has begun."""
+    try:
+        return client.get("/readyz").status_code == 200
+    except httpx.ConnectError:
+        return False
+
+
 class Machine:
     """The services on this machine: host names and ports of the file become local ones."""
 
     def __init__(self, services: dict[str, Any], postgresql_port: int, folder: Path) -> None:
         self.services, self.folder = services, folder
-        self.scheduler_port = free_port()
+        self.scheduler_port, self.api_port = free_port(), free_port()
         self._places = {
             "postgres:5432": f"127.0.0.1:{postgresql_port}",
             "scheduler:8786": f"127.0.0.1:{self.scheduler_port}",
@@ -71,7 +80,7 @@ class Machine:
         """A word of a command or environment, for this machine."""
         for place, local in self._places.items():
             text = text.replace(place, local)
-        return str(self.scheduler_port) if text == "8786" else text
+        return {"8786": str(self.scheduler_port), "8000": str(self.api_port), "0.0.0.0": "127.0.0.1"}.get(text, text)
 
     def environment(self, service: str) -> dict[str, str]:
         """Of a service: its own variables, and none of ours that it would not have."""
@@ -111,7 +120,7 @@ class Machine:
 
 
 def test_the_services_name_each_other(services):
-    assert set(services) >= {"postgres", "scheduler", "worker", "runner"}
+    assert set(services) >= {"postgres", "scheduler", "worker", "runner", "api"}
     for service in services.values():
         assert set(service.get("depends_on", [])) <= set(services)
         assert "ports" not in service, "nothing is published by default"
@@ -157,5 +166,21 @@ def test_a_job_goes_through_all_services(services, postgresql_server, tmp_path):
             assert job.state == "succeeded", machine.logs()
             assert job.result["history"] == expected["history"]
             assert job.result["front"] == expected["front"]
+            api = running.enter_context(machine.start("api"))
+            with httpx.Client(base_url=f"http://127.0.0.1:{machine.api_port}", timeout=30) as client:
+                while not answers(client):
+                    assert api.poll() is None, machine.logs()
+                    time.sleep(0.1)
+                assert [item["id"] for item in client.get("/api/v1/jobs").json()["items"]] == [job.id]
+                cluster = client.get("/api/v1/cluster").json()
+                assert (cluster["scheduler"]["reachable"], cluster["runner"]) == (True, None)
+                assert len(cluster["scheduler"]["workers"]) >= workers
+                over_http = client.post("/api/v1/jobs", json={"task": "reward", **JOB}).json()["id"]
+                while (again := client.get(f"/api/v1/jobs/{over_http}").json())["state"] not in END_STATES:
+                    assert runner.poll() is None, machine.logs()
+                    time.sleep(0.1)
+                assert again["result"]["history"] == expected["history"]
+            api.send_signal(signal.SIGTERM)
+            assert api.wait(timeout=30) == 0, machine.logs()
         runner.send_signal(signal.SIGTERM)
         assert runner.wait(timeout=30) == 0, machine.logs()

@@ -25,6 +25,7 @@ from ruleforge.store import (
     JobRecord,
     LeaseLostError,
     NewJob,
+    RequestKey,
     Store,
 )
 from workers.evaluators.interface import Evaluator, never
@@ -81,14 +82,18 @@ def new_job(spec: JobSpec, priority: int = 0) -> NewJob:
     )
 
 
-def submit(store: Store, spec: JobSpec, priority: int = 0) -> str:
-    """Record a job, queued, and return its id; of two queued ones that of higher priority is run first."""
+def submit(store: Store, spec: JobSpec, priority: int = 0, request: RequestKey | None = None) -> str:
+    """Record a job, queued, and return its id; of two queued ones that of higher priority is run first.
+
+    request: of a client that may send it again; the id is then that of the job that it made the first time.
+    """
     if spec.replicates > 1:
         raise InputError(
             f"replicates: a job has one seed, and {spec.replicates} were asked for: run `ruleforge study FILE.toml`",
             pointer="/replicates",
         )
-    return store.create_job(new_job(spec, priority))
+    job = new_job(spec, priority)
+    return store.create_job(job) if request is None else store.create_job_once(job, request).id
 
 
 def run_job(
@@ -241,7 +246,8 @@ class _Run:
         limit = self.spec.budget.evaluations
         candidates = self.search.ask(None if limit is None else limit - self.search.evaluations)
         scores, effort = self._score([candidate.rule for candidate in candidates])
-        generation = self.search.tell([(score.aggregate, score.outcome) for score in scores])
+        judgements = [(score.aggregate, score.outcome) for score in scores]
+        generation = self.search.tell(judgements, [score.fitness.tolist() for score in scores])
         seconds = self._seconds()
         self.effort = self.effort + effort
         self.store.commit_generation(self.job.id, self._record(generation, scores, seconds), self.lease)
@@ -281,8 +287,10 @@ class _Run:
                     judged.fitness,
                     judged.outcome.value,
                     order,
+                    candidate.origin,
+                    candidate.parents,
                 )
-                for order, judged in enumerate(generation.judged)
+                for order, (judged, candidate) in enumerate(zip(generation.judged, generation.candidates, strict=True))
             ],
             scores=final_records(scores),
             front=[judged.rule.id for judged in generation.front],

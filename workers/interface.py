@@ -28,11 +28,14 @@ def database_url(given: str | None = None) -> str:
 
 @dataclass(frozen=True)
 class FoundRule:
-    """A rule of a result: the rule, its training fitness, validation fitness and name if it is known."""
+    """A rule of a result: the rule, its training fitness, validation fitness and name if it is known.
+
+    validation: aggregate, mean, standard_error and n; None while its job has not validated it yet.
+    """
 
     rule: Rule
     fitness: float | None
-    validation: Mapping[str, Any]
+    validation: Mapping[str, Any] | None
     known_as: str | None
 
     def __str__(self) -> str:
@@ -60,8 +63,7 @@ class Result:
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><td>{item.rule.complexity}</td><td>{_number(item.fitness)}</td>"
-            f"<td>{_number(item.validation['mean'])} ± {_number(item.validation['standard_error'])}"
-            f" ({item.validation['n']})</td><td>${html.escape(item.rule.latex)}$</td>"
+            f"<td>{_validation(item.validation)}</td><td>${html.escape(item.rule.latex)}$</td>"
             f"<td><code>{html.escape(item.rule.text)}</code></td><td>{html.escape(item.known_as or '')}</td></tr>"
             for item in self.front
         )
@@ -70,6 +72,10 @@ class Result:
             for title in ("complexity", "training fitness", "validation fitness (n)", "formula", "text", "known as")
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _validation(value: Mapping[str, Any] | None) -> str:
+    return "–" if value is None else f"{_number(value['mean'])} ± {_number(value['standard_error'])} ({value['n']})"
 
 
 def _number(value: float | None) -> str:
@@ -89,13 +95,14 @@ class Evaluation:
     known_as: str | None
 
 
-def _found(task: str, item: Mapping[str, Any]) -> FoundRule:
+def as_found(task: str, item: Mapping[str, Any]) -> FoundRule:
+    """A rule from the rule object of a JSON result."""
     return FoundRule(Rule.parse(item["rule"], task), item["fitness"], item["validation_fitness"], item["known_as"])
 
 
 def as_result(raw: Mapping[str, Any]) -> Result:
     """A result from the JSON of a job."""
-    front = tuple(_found(raw["task"], item) for item in raw["front"])
+    front = tuple(as_found(raw["task"], item) for item in raw["front"])
     return Result(front[-1] if front else None, front, raw)
 
 
@@ -146,12 +153,17 @@ def evaluate(
         (found,) = evaluate_rules(evaluator, family, [parsed], split=split, n=n, seed=seed)
     finally:
         evaluator.close()
+    return as_evaluation(found)
+
+
+def as_evaluation(raw: Mapping[str, Any]) -> Evaluation:
+    """An evaluation from its JSON."""
     return Evaluation(
-        parsed,
-        tuple(found["fitness"]),
-        found["aggregate"],
-        found["mean"],
-        found["standard_error"],
-        found["outcome"],
-        found["known_as"],
+        Rule.parse(raw["rule"], raw["task"]),
+        tuple(raw["fitness"]),
+        raw["aggregate"],
+        raw["mean"],
+        raw["standard_error"],
+        raw["outcome"],
+        raw["known_as"],
     )

@@ -1,38 +1,113 @@
-"""Pictures of rules: the family traces and draws, this sees to instances and files."""
+"""Pictures of rules: the family traces and draws, this sees to instances, kinds and files."""
 
 from __future__ import annotations
 
+import io
+import threading
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ruleforge.errors import InputError
+from ruleforge.charts import Chart
+from ruleforge.errors import InputError, unknown_name
 from ruleforge.family import TaskFamily
 from ruleforge.language.rule import Rule
-from workers.validation import VALIDATION_SEED
+from workers.charts import EXPERIMENTS, charts_of, validation_traces
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FORMATS = ("png", "svg", "pdf")
-EXPERIMENTS = 10
+# The picture that the family draws itself, all panels in one.
+OVERVIEW = "overview"
+SIZE = (13.0, 4.2)  # inches
+SIZE_OF_CHART = (6.4, 4.2)
+MANY_SERIES = 8  # from which a chart's legend would hide it
+# matplotlib's settings and text layout belong to the whole process.
+_drawing = threading.Lock()
 
 
-def draw_rule(family: TaskFamily, rule: Rule, path: Path, *, n: int = EXPERIMENTS) -> None:
+def figure_kinds(family: type[TaskFamily]) -> tuple[str, ...]:
+    """The pictures that there are of a family's rules: the overview, if it draws one, and each of its charts."""
+    draws = family.draw is not TaskFamily.draw
+    return (*((OVERVIEW,) if draws else ()), *family.chart_kinds)
+
+
+def draw_rule(family: TaskFamily, rule: Rule, path: Path, *, n: int = EXPERIMENTS, kind: str | None = None) -> None:
     """Draw a rule's behaviour on the first n validation instances into a file (png, svg or pdf by its ending)."""
-    kind = path.suffix.removeprefix(".").lower()
-    if kind not in FORMATS:
+    format = path.suffix.removeprefix(".").lower()
+    if format not in FORMATS:
         raise InputError(f"--figure: expected a file name ending in {', '.join(FORMATS)}, and {str(path)!r} came")
     if not path.parent.is_dir():
         raise InputError(f"--figure: the folder {path.parent} does not exist: create it first")
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    keys = family.keys("validation", min(n, type(family).search_defaults.validation), VALIDATION_SEED)
-    traces = [family.trace(rule, family.build(key)) for key in keys]
-    figure = Figure(figsize=(13, 4.2), dpi=130)
-    FigureCanvasAgg(figure)
-    family.draw(rule, traces, figure)
+    picture = _rendered(family, rule, kind, format, n)
     partial = path.with_name(f".{path.name}.partial")
     try:
-        figure.savefig(partial, format=kind)
+        partial.write_bytes(picture)
         partial.replace(path)
     except OSError as error:
         raise InputError(f"--figure: {path} cannot be written: {error.strerror}") from None
     finally:
         partial.unlink(missing_ok=True)
+
+
+def figure_svg(family: TaskFamily, rule: Rule, kind: str | None = None, *, n: int = EXPERIMENTS) -> str:
+    """The same picture as SVG text, equal for equal arguments. `kind`: one of `figure_kinds` [default: the first]."""
+    return _rendered(family, rule, kind, "svg", n).decode("utf-8")
+
+
+def _rendered(family: TaskFamily, rule: Rule, kind: str | None, format: str, n: int) -> bytes:
+    kinds = figure_kinds(type(family))
+    if not kinds:
+        raise InputError(f"{family.name} has no picture of its rules", pointer="/kind")
+    kind = kinds[0] if kind is None else kind
+    if kind not in kinds:
+        raise InputError(unknown_name("kind of picture", kind, kinds), pointer="/kind")
+    _, traces = validation_traces(family, rule, n)
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    # Neither the date nor random ids, so that equal pictures are equal files.
+    undated: dict[str, Any] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[format]
+    picture = io.BytesIO()
+    with _drawing, rc_context({"svg.hashsalt": "ruleforge"}):
+        figure = Figure(figsize=SIZE if kind == OVERVIEW else SIZE_OF_CHART, dpi=130)
+        FigureCanvasAgg(figure)
+        if kind == OVERVIEW:
+            family.draw(rule, traces, figure)
+        else:
+            draw_chart(charts_of(family, rule, traces)[kind], figure)
+        _settle(figure)
+        figure.savefig(picture, format=format, metadata=undated)
+    return picture.getvalue()
+
+
+def _settle(figure: Figure) -> None:
+    """Round where the layout put the axes: its solver's last bits depend on where its objects lie in memory."""
+    import numpy as np
+    from matplotlib.transforms import Bbox
+
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position(Bbox(np.round(axes.get_position().get_points(), 9)))
+
+
+def draw_chart(chart: Chart, figure: Figure) -> None:
+    """Draw one chart with all its series into an empty figure."""
+    figure.set_layout_engine("constrained")
+    axes = figure.subplots()
+    many = len(chart.series) > MANY_SERIES
+    for series in chart.series:
+        if series.style == "points":
+            axes.plot(series.x, series.y, linestyle="", marker=".", markersize=3, label=series.name)
+            continue
+        (line,) = axes.plot(series.x, series.y, linewidth=0.7 if many else 1.3, label=series.name)
+        if series.low is not None and series.high is not None:
+            axes.fill_between(series.x, series.low, series.high, color=line.get_color(), alpha=0.2, linewidth=0)
+    axes.set(title=chart.title, xlabel=chart.x.label, ylabel=chart.y.label)
+    axes.spines[["top", "right"]].set_visible(False)
+    if not chart.series:
+        axes.text(0.5, 0.5, "nothing finite to show", transform=axes.transAxes, ha="center", va="center")
+    elif not many and len(chart.series) > 1:
+        axes.legend(frameon=False, fontsize="small")

@@ -13,6 +13,7 @@ from ruleforge.errors import EvaluatorLostError, InputError, RuleforgeError, Sto
 from ruleforge.search import Generation
 from ruleforge.spec import JobSpec
 from ruleforge.store import JobHeldError, JobRecord, Store, Waiting
+from workers.evaluation import KIND, run_evaluation
 from workers.evaluators.interface import Evaluator, never
 from workers.evolve import SilentObserver, run_job
 from workers.lease import fruitless_takeovers, leased
@@ -24,6 +25,7 @@ DEFAULT_JOBS = 8
 MAX_JOBS = 1000
 # What a runner takes: paused jobs wait for somebody who wants them to go on.
 TAKEN = ("queued", "running")
+KINDS = ("evolution", KIND)
 # A job that was taken over so often, without a generation since, is what ends its processes.
 MAX_TAKEOVERS = 3
 
@@ -53,6 +55,11 @@ class Runner:
         # no second such job is to be there then. Empty once it has committed one.
         self._suspect = ""
 
+    @property
+    def running(self) -> int:
+        """How many jobs it runs."""
+        return sum(thread.is_alive() for _, thread in self._active.values())
+
     def run(self, stop: Callable[[], bool] = never, *, until_idle: bool = False) -> dict[str, int]:
         """Take and run jobs until `stop`, or with `until_idle` until none is left; how many ended in each state.
 
@@ -79,7 +86,7 @@ class Runner:
     def _look(self) -> bool:
         """Begin what waits and has a place; whether anything waits."""
         try:
-            waiting = [item for item in self._store.waiting() if item.id not in self._active]
+            waiting = [item for item in self._store.waiting(KINDS) if item.id not in self._active]
             for item in waiting:
                 before = sum(active.priority >= item.priority for active, _ in self._active.values())
                 if before < self._n_jobs and self._may_begin(item):
@@ -122,15 +129,7 @@ class Runner:
     def _run(self, item: Waiting) -> None:
         self.turns.join(item.id, item.priority)
         try:
-            result = run_job(
-                self._store,
-                item.id,
-                SharedEvaluator(self._evaluator, self.turns, item.id),
-                observer=_Saying(self._say, self._trust),
-                stop=self._stopping.is_set,
-                when_stopped="queued",
-                allowed=TAKEN,
-            )
+            state, said = self._run_kind(item)
         except JobHeldError:
             pass  # another runner was faster
         except EvaluatorLostError as error:
@@ -144,10 +143,28 @@ class Runner:
             self._count("failed")
             self._say(f"Job {item.id} failed, {type(error).__name__}: {error}")
         else:
-            self._count(result["state"])
-            self._say(f"Job {item.id} is {_in_words(result)}")
+            self._count(state)
+            self._say(f"Job {item.id} is {said}")
         finally:
             self.turns.leave(item.id)
+
+    def _run_kind(self, item: Waiting) -> tuple[str, str]:
+        """Run a job of either kind: the state that it is in then, and that in words."""
+        evaluator = SharedEvaluator(self._evaluator, self.turns, item.id)
+        stop = self._stopping.is_set
+        if item.kind == KIND:
+            state = run_evaluation(self._store, item.id, evaluator, stop=stop, when_stopped="queued", allowed=TAKEN)
+            return state, state
+        result = run_job(
+            self._store,
+            item.id,
+            evaluator,
+            observer=_Saying(self._say, self._trust),
+            stop=stop,
+            when_stopped="queued",
+            allowed=TAKEN,
+        )
+        return result["state"], _in_words(result)
 
     def _count(self, state: str) -> None:
         with self._counting:

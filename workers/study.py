@@ -14,12 +14,11 @@ from typing import Any
 from ruleforge.errors import JobStopped, SpecificationError
 from ruleforge.family import family_class
 from ruleforge.spec import JobSpec, job_spec
-from ruleforge.store import END_STATES, JobHeldError, JobRecord, NewStudy, Store
+from ruleforge.statistics import wilson
+from ruleforge.store import END_STATES, JobHeldError, JobRecord, NewStudy, RequestKey, Store
 from workers.evaluators.interface import Evaluator, never
 from workers.evolve import Observer, SilentObserver, new_job, run_job
 
-# Two-sided 95 % of the normal distribution.
-Z = 1.959963984540054
 # Between two looks at jobs of the study that another process runs, in seconds.
 LOOK_SECONDS = 0.5
 MAX_CONFIGURATIONS = 1000
@@ -77,7 +76,7 @@ def _over(common: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def submit_study(store: Store, asked: Study, priority: int = 0) -> str:
+def submit_study(store: Store, asked: Study, priority: int = 0, request: RequestKey | None = None) -> str:
     """Record a study and its jobs, queued, and return its id; the same study is there only once.
 
     The first seed of every configuration comes first, so that a table of all of them fills evenly.
@@ -94,7 +93,8 @@ def submit_study(store: Store, asked: Study, priority: int = 0) -> str:
             {"label": label, "specification": spec.model_dump(mode="json")} for label, spec in asked.configurations
         ]
     }
-    return store.create_study(NewStudy(spec=content, spec_hash=asked.hash, name=asked.name, jobs=jobs))
+    made = NewStudy(spec=content, spec_hash=asked.hash, name=asked.name, jobs=jobs)
+    return store.create_study(made) if request is None else store.create_study_once(made, request).id
 
 
 def run_study(
@@ -202,14 +202,6 @@ def _row(label: str, jobs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         ),
         "validation_fitness": _summary([value for value in validations if value is not None]),
     }
-
-
-def wilson(successes: int, n: int) -> list[float]:
-    """The 95 % interval of a success rate, which stays inside [0, 1] and works for 0 of n (Wilson 1927)."""
-    rate = successes / n
-    middle = (rate + Z * Z / (2 * n)) / (1 + Z * Z / n)
-    half = Z / (1 + Z * Z / n) * math.sqrt(rate * (1 - rate) / n + Z * Z / (4 * n * n))
-    return [max(0.0, middle - half), min(1.0, middle + half)]
 
 
 def censored_quartiles(reached: Sequence[int | None], censored: Sequence[int]) -> dict[str, int | None]:

@@ -48,6 +48,11 @@ Scheduler = Annotated[
     ),
 ]
 
+Server = Annotated[
+    str | None,
+    typer.Option("--server", metavar="URL", help="Ask the service at this address instead of using a record."),
+]
+
 
 def print_json(value: Mapping[str, Any]) -> None:
     """One object on standard output; a number that is not finite would be a fault, so it raises."""
@@ -68,10 +73,14 @@ def main() -> NoReturn:
     """Run the command line. Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted."""
     import api.command_line.control
     import api.command_line.evolve
+    import api.command_line.export
     import api.command_line.record
     import api.command_line.rules
     import api.command_line.runner
+    import api.command_line.serve
     import api.command_line.study
+    import api.command_line.submit
+    import api.command_line.watch
     import api.command_line.worker  # noqa: F401 - importing registers the commands
 
     try:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import closing
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -15,6 +13,7 @@ from api.command_line.app import (
     Database,
     Json,
     Scheduler,
+    Server,
     Settings,
     Task,
     Workers,
@@ -25,9 +24,18 @@ from api.command_line.app import (
 )
 from api.command_line.display import JobDisplay, conclusion, front_table, note
 from api.command_line.interrupts import Interrupts
-from ruleforge.errors import EvaluatorLostError, InputError, SpecificationError
-from ruleforge.family import family_class
-from ruleforge.spec import JobSpec, apply_setting, job_spec, read_toml
+from api.command_line.remote import one_place, resume_there
+from api.command_line.specification import (
+    Config,
+    Evaluations,
+    Generations,
+    Seconds,
+    Seed,
+    Target,
+    given_specification,
+)
+from ruleforge.errors import EvaluatorLostError
+from ruleforge.spec import job_spec
 from ruleforge.store import END_STATES, Store, open_store
 from workers.evaluators import Evaluator
 from workers.evaluators.choose import make_evaluator
@@ -41,18 +49,14 @@ PAUSING = "Pausing: the generation in flight is dropped, everything before it is
 @app.command()
 def evolve(
     task: Task,
-    seed: Annotated[
-        int | None, typer.Option(help="Seed of the search and the training instances [default: 0].")
-    ] = None,
+    seed: Seed = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
-    generations: Annotated[int | None, typer.Option(help="Stop after so many generations.")] = None,
-    budget: Annotated[
-        int | None, typer.Option("--budget", metavar="EVALUATIONS", help="Stop after so many distinct rules.")
-    ] = None,
-    time: Annotated[float | None, typer.Option("--time", metavar="SECONDS", help="Stop after this time.")] = None,
-    target: Annotated[float | None, typer.Option(help="Stop at this training fitness.")] = None,
-    config: Annotated[Path | None, typer.Option(help="A job specification in TOML; options go over it.")] = None,
+    generations: Generations = None,
+    budget: Evaluations = None,
+    time: Seconds = None,
+    target: Target = None,
+    config: Config = None,
     settings: Settings = None,
     detach: Annotated[
         bool, typer.Option("--detach", help="Only queue the job and print its id; `ruleforge runner` runs it.")
@@ -66,7 +70,7 @@ def evolve(
     Without any limit: until the family's target or 1000 distinct rules.
     """
     limits = {"generations": generations, "evaluations": budget, "seconds": time, "target": target}
-    spec = _specification(task, seed, limits, config, settings or [])
+    spec = job_spec(given_specification(task, seed, limits, config, settings))
     if detach:
         with open_store(database_url(database)) as store:
             _say_queued(store, submit(store, spec, priority), as_json)
@@ -85,9 +89,17 @@ def resume(
         bool, typer.Option("--detach", help="Only put the paused job back into the queue of `ruleforge runner`.")
     ] = False,
     database: Database = None,
+    server: Server = None,
     as_json: Json = False,
 ) -> None:
-    """Continue a job where its last committed generation stood; of a finished job, print the stored result."""
+    """Continue a job where its last committed generation stood; of a finished job, print the stored result.
+
+    With --server the service's runner goes on with it; `ruleforge watch` shows how.
+    """
+    one_place(database, server)
+    if server is not None:
+        resume_there(server, job, as_json)
+        return
     with open_store(database_url(database), create=False) as store:
         record = store.job(job)
         if detach:
@@ -101,27 +113,6 @@ def resume(
                 note(f"Job {record.id} has {record.state}; this is its stored result.")
         with closing(make_evaluator(scheduler, workers, warn=note)) as evaluator:
             _run(store, record.id, evaluator, _again(database, scheduler), as_json)
-
-
-def _specification(
-    task: str, seed: int | None, limits: Mapping[str, Any], config: Path | None, settings: list[str]
-) -> JobSpec:
-    family = family_class(task)
-    given = read_toml(config) if config is not None else {}
-    if given.get("task", task) != task:
-        raise InputError(f"{config} is a specification for {given['task']!r}, and {task!r} was asked for")
-    given["task"] = task
-    for setting in settings:
-        apply_setting(given, setting, family)
-    if seed is not None:
-        given["seed"] = seed
-    chosen = {name: value for name, value in limits.items() if value is not None}
-    if chosen:
-        before = given.get("budget", {})
-        if not isinstance(before, dict):
-            raise SpecificationError([("/budget", f"expected a table of limits, and {before!r} came")])
-        given["budget"] = {**before, **chosen}
-    return job_spec(given)
 
 
 def _say_queued(store: Store, job_id: str, as_json: bool) -> None:

@@ -29,6 +29,11 @@ from workers.interface import database_url
 from workers.pictures import draw_rule
 from workers.reproduce import reproduce as run_reproduction
 
+RuleId = Annotated[
+    str,
+    typer.Argument(metavar="RULE_ID", help="Id of a rule or its beginning; `champion` or `best`: of the newest job."),
+]
+
 
 def given_parameters(chosen: type[TaskFamily], settings: list[str] | None) -> dict[str, Any]:
     """The parameters of --set; other keys of a specification are refused where there is no job."""
@@ -196,19 +201,14 @@ def reproduce(
 
 @app.command()
 def show(
-    rule_id: Annotated[
-        str,
-        typer.Argument(
-            metavar="RULE_ID", help="Id of a rule or its beginning; `champion` or `best`: of the newest job."
-        ),
-    ],
+    rule_id: RuleId,
     figure: Annotated[Path | None, typer.Option(help="Draw the rule into this file (png, svg, pdf).")] = None,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
     """Show one rule: formula, scores, name, and on request a picture of what it does."""
     with open_store(database_url(database), create=False) as store:
-        found = _find(store, rule_id)
+        found = find_rule(store, rule_id)
         parameters = store.job(found.jobs[0]).spec["parameters"] if found.jobs else {}
     rule = Rule.from_tokens(found.rule.tokens, found.rule.task)
     chosen = family(rule.task, parameters)
@@ -238,7 +238,8 @@ def show(
 NEWEST = {"champion": "champion", "best": "best_validated"}
 
 
-def _find(store: Store, rule_id: str) -> FoundRule:
+def find_rule(store: Store, rule_id: str) -> FoundRule:
+    """The rule of this id, of an id that begins so, or of one of the names of NEWEST."""
     if rule_id not in NEWEST:
         return store.rule(rule_id)
     for job in store.jobs(state="succeeded", limit=10):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ruleforge.errors import InputError
 from ruleforge.language import tokens as trees
+from ruleforge.language.mathml import format_mathml
 from ruleforge.language.parse import parse_rule
 from ruleforge.language.signals import Slot
 from ruleforge.language.text import format_expression, format_latex
@@ -99,13 +100,21 @@ class Rule:
         """LaTeX of the rule as written; several slots as lines of an aligned environment."""
         lines = []
         for slot, expression in zip(self.slots, self.expressions, strict=True):
-            symbols = {signal.symbol: signal.latex or signal.symbol for signal in slot.signals}
-            left = r"\Delta w" if len(self.slots) == 1 else rf"\Delta w_{{\mathrm{{{slot.name}}}}}"
+            symbols = {signal.symbol: signal.latex for signal in slot.signals}
+            name = slot.name.replace("_", r"\,")
+            left = r"\Delta w" if len(self.slots) == 1 else rf"\Delta w_{{\mathrm{{{name}}}}}"
             lines.append(rf"{left} \propto {format_latex(expression, symbols)}")
         if len(lines) == 1:
             return lines[0]
         body = " \\\\\n".join(line.replace(r" \propto ", r" &\propto ", 1) for line in lines)
         return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
+
+    @property
+    def mathml(self) -> str:
+        """Presentation MathML of the rule as written, one `math` element that browsers show without any script."""
+        names = [slot.name if len(self.slots) > 1 else "" for slot in self.slots]
+        signals = [{signal.symbol: signal.latex for signal in slot.signals} for slot in self.slots]
+        return format_mathml(list(zip(names, self.expressions, signals, strict=True)))
 
     def to_tokens(self) -> list[list[Token]]:
         """The tokens of each slot as JSON-ready lists, in prefix order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from ruleforge.language.primitives import ATOM, NEGATION, POWER, PRODUCT, SUM, Primitive
 from ruleforge.language.tokens import Token, fold
@@ -18,9 +19,9 @@ def format_number(value: float) -> str:
     return repr(value)
 
 
-def _enclose(piece: Piece, weaker_than: int, left: str = "(", right: str = ")") -> str:
+def _enclose(piece: Piece, weaker_than: int) -> str:
     text, binding = piece
-    return f"{left}{text}{right}" if binding < weaker_than else text
+    return f"({text})" if binding < weaker_than else text
 
 
 def format_expression(tokens: Sequence[Token]) -> str:
@@ -52,40 +53,99 @@ def format_expression(tokens: Sequence[Token]) -> str:
     return fold(tokens, leaf, node)[0]
 
 
-def format_latex(tokens: Sequence[Token], signals: Mapping[str, str]) -> str:
-    """LaTeX of the tree as written; `signals` maps each symbol to its LaTeX."""
+class Notation(Protocol):
+    """How formulas are set on a page: every method gets and gives markup."""
 
-    def leaf(token: Token) -> Piece:
+    def symbol(self, symbol: str) -> Piece:
+        """A signal, and how tightly its markup binds."""
+
+    def number(self, digits: str, negative: bool) -> str:
+        """A number without its sign, and whether it has one."""
+
+    def scientific(self, digits: str, exponent: int, negative: bool) -> str:
+        """A number times a power of ten."""
+
+    def grouped(self, inner: str) -> str:
+        """Parentheses that grow with what they hold."""
+
+    def applied(self, primitive: Primitive, operands: list[str], dotted: bool) -> str:
+        """An operator on operands that have their parentheses; `dotted`: a product that needs a visible sign."""
+
+
+def set_formula(tokens: Sequence[Token], notation: Notation) -> str:
+    """The tree as written, in a notation that sets quotients as fractions and exponents high."""
+
+    def leaf(token: Token) -> tuple[str, int, bool]:
         if isinstance(token, str):
-            return signals[token], ATOM
-        text = format_number(token)
-        if "e" in text:
-            mantissa, exponent = text.split("e")
-            return rf"{mantissa} \times 10^{{{int(exponent)}}}", NEGATION if text.startswith("-") else PRODUCT
-        return text, NEGATION if text.startswith("-") else ATOM
+            return *notation.symbol(token), False
+        negative = math.copysign(1.0, token) < 0
+        digits, _, exponent = format_number(abs(token)).partition("e")
+        if exponent:
+            markup = notation.scientific(digits, int(exponent), negative)
+            return markup, NEGATION if negative else PRODUCT, not negative
+        return notation.number(digits, negative), NEGATION if negative else ATOM, not negative
 
-    def enclose(piece: Piece, weaker_than: int) -> str:
-        return _enclose(piece, weaker_than, r"\left(", r"\right)")
+    def enclosed(piece: tuple[str, int, bool], weaker_than: int) -> tuple[str, bool]:
+        markup, binding, digit_first = piece
+        return (notation.grouped(markup), False) if binding < weaker_than else (markup, digit_first)
 
-    def node(primitive: Primitive, operands: list[Piece]) -> Piece:
+    def node(primitive: Primitive, operands: list[tuple[str, int, bool]]) -> tuple[str, int, bool]:
         name, binding = primitive.name, primitive.binding
-        if binding == ATOM:
-            return primitive.latex.format(*(text for text, _ in operands)), ATOM
-        if name == "neg":
-            return primitive.latex.format(enclose(operands[0], NEGATION + 1)), NEGATION
-        left, right = operands
         if name == "/":
-            return primitive.latex.format(left[0], right[0]), PRODUCT
+            # The bar holds its parts together, so that only an exponent needs parentheses around it.
+            return notation.applied(primitive, [operand[0] for operand in operands], False), POWER, False
+        if binding == ATOM:
+            return notation.applied(primitive, [operand[0] for operand in operands], False), ATOM, False
+        if name == "neg":
+            return notation.applied(primitive, [enclosed(operands[0], NEGATION + 1)[0]], False), NEGATION, False
+        left, right = operands
         if binding == POWER:
-            return primitive.latex.format(enclose(left, POWER + 1), right[0]), POWER
-        right_text = (
-            rf"\left({right[0]}\right)"
-            if (right[1] in (NEGATION, binding) and not right[0].startswith(r"\frac")) or right[1] < binding
-            else right[0]
-        )
-        left_text = enclose(left, binding)
-        if name == "*" and (right_text[0].isdigit() or (left_text[-1].isdigit() and right_text.startswith("-"))):
-            return rf"{left_text} \cdot {right_text}", PRODUCT
-        return primitive.latex.format(left_text, right_text), binding
+            base, digit_first = enclosed(left, ATOM)
+            return notation.applied(primitive, [base, right[0]], False), POWER, digit_first
+        # A negation may open a sum or product, nowhere else.
+        first, digit_first = enclosed(left, binding)
+        second, dotted = enclosed(right, ATOM if right[1] == NEGATION else binding + 1)
+        return notation.applied(primitive, [first, second], dotted and name == "*"), binding, digit_first
 
     return fold(tokens, leaf, node)[0]
+
+
+class Latex:
+    """LaTeX as mathematics, without delimiters; `signals` maps each symbol to its LaTeX, or to none."""
+
+    def __init__(self, signals: Mapping[str, str]) -> None:
+        self._signals = signals
+
+    def symbol(self, symbol: str) -> Piece:
+        """As its family writes it."""
+        markup = self._signals.get(symbol) or symbol_latex(symbol)
+        return markup, POWER if "^" in markup else ATOM
+
+    def number(self, digits: str, negative: bool) -> str:
+        """2, −2."""
+        return f"-{digits}" if negative else digits
+
+    def scientific(self, digits: str, exponent: int, negative: bool) -> str:
+        """2 × 10^{3}."""
+        return rf"{self.number(digits, negative)} \times 10^{{{exponent}}}"
+
+    def grouped(self, inner: str) -> str:
+        """Growing parentheses."""
+        return rf"\left({inner}\right)"
+
+    def applied(self, primitive: Primitive, operands: list[str], dotted: bool) -> str:
+        """By the primitive's own template."""
+        return rf"{operands[0]} \cdot {operands[1]}" if dotted else primitive.latex.format(*operands)
+
+
+def symbol_latex(symbol: str) -> str:
+    """LaTeX of a name that has none of its own: letters after the first `_` become an upright index."""
+    head, _, index = symbol.strip("_").partition("_")
+    upright = index.replace("_", r"\,")
+    letters = head if len(head) == 1 else rf"\mathrm{{{head}}}"
+    return rf"{letters}_{{\mathrm{{{upright}}}}}" if index else letters
+
+
+def format_latex(tokens: Sequence[Token], signals: Mapping[str, str]) -> str:
+    """LaTeX of the tree as written; `signals` maps each symbol to its LaTeX."""
+    return set_formula(tokens, Latex(signals))

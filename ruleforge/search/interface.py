@@ -9,8 +9,9 @@ from typing import Any, Protocol
 from ruleforge.family import Outcome
 from ruleforge.language.rule import Rule
 
-# What makes a candidate: the grammar's seed rules, the enumeration of small rules, chance, and the variations.
-ORIGINS = ("seed", "small_rule", "random", "crossover", "mutation")
+# What makes a candidate: the grammar's seed rules, the enumeration of small rules, chance,
+# the variations of one or two rules, and the local search on the constants of one.
+ORIGINS = ("seed", "small_rule", "random", "crossover", "mutation", "constants")
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,13 @@ class Search(Protocol):
     state is `state()` with the archive of everything judged; `restore` from both goes on bit for bit.
     """
 
-    evaluations: int
-    front: tuple[Judged, ...]
+    @property
+    def evaluations(self) -> int:
+        """Distinct behaviours that were judged."""
+
+    @property
+    def front(self) -> tuple[Judged, ...]:
+        """The rules not beaten in both fitness and complexity, simplest first."""
 
     @property
     def exhausted(self) -> bool:
@@ -74,7 +80,7 @@ class Search(Protocol):
 
     @property
     def survivors(self) -> tuple[Judged, ...]:
-        """The rules that new ones compete with, best first; only those whose outcome is ok."""
+        """The rules that new ones compete with, each once; only those whose outcome is ok."""
 
     @property
     def n_survivors(self) -> int:
@@ -83,8 +89,14 @@ class Search(Protocol):
     def ask(self, at_most: int | None = None) -> list[Candidate]:
         """Candidates to be scored now, each behaviour once; at most so many of them are of new behaviours."""
 
-    def tell(self, scores: Sequence[tuple[float, Outcome]]) -> Generation:
-        """Take (fitness, outcome) of the candidates last asked for, in their order."""
+    def tell(
+        self, scores: Sequence[tuple[float, Outcome]], cases: Sequence[Sequence[float]] | None = None
+    ) -> Generation:
+        """Take (fitness, outcome) of the candidates last asked for, in their order.
+
+        cases: their fitness per instance, for the methods that look at it; only that of rules whose outcome is ok
+        counts. Without racing every rule has one for each instance; a rule that racing gave up has not.
+        """
 
     def state(self) -> dict[str, Any]:
         """All that is not in the archive, JSON-ready."""

@@ -2,16 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from ruleforge.family import family_class
+from ruleforge.search.evolution import Evolution
 from ruleforge.search.grammar import RuleGrammar
 from ruleforge.search.interface import Search
-from ruleforge.search.mu_plus_lambda import MuPlusLambda
+from ruleforge.search.jordan2021 import Jordan2021
+from ruleforge.search.selection import (
+    Choice,
+    Selection,
+    Survival,
+    fitness_of,
+    lexicase,
+    pareto,
+    simplicity_of,
+    tournament,
+    truncation,
+    youth_of,
+)
+from ruleforge.search_settings import SearchSettings
 from ruleforge.spec import JobSpec
 
-_METHODS = {"mu_plus_lambda": MuPlusLambda}
+_FITNESS_AND_COMPLEXITY: Survival = pareto(fitness_of, simplicity_of)
+_FITNESS_AND_AGE: Survival = pareto(fitness_of, youth_of)
+
+
+def _mu_plus_lambda(parent: Choice) -> Selection:
+    return Selection(truncation, parent)
+
+
+def _nsga2(parent: Choice) -> Selection:
+    return Selection(_FITNESS_AND_COMPLEXITY, parent)
+
+
+def _age_fitness(parent: Choice) -> Selection:
+    """Age-fitness Pareto optimisation (Schmidt & Lipson, Genetic Programming Theory and Practice VIII, 2011)."""
+    return Selection(_FITNESS_AND_AGE, parent, follows_age=True, newcomers=1)
+
+
+def _lexicase(_: Choice) -> Selection:
+    return Selection(_FITNESS_AND_COMPLEXITY, lexicase, reads_cases=True)
+
+
+# The methods over trees, which differ in whom they select.
+SELECTIONS: Mapping[str, Callable[[Choice], Selection]] = {
+    "mu_plus_lambda": _mu_plus_lambda,
+    "nsga2": _nsga2,
+    "age_fitness": _age_fitness,
+    "lexicase": _lexicase,
+}
 
 
 def make_search(spec: JobSpec) -> Search:
     """A fresh search for a specification with all defaults filled in."""
-    family = family_class(spec.task)
-    return _METHODS[spec.search.method](RuleGrammar(spec.grammar, family), spec)
+    grammar = RuleGrammar(spec.grammar, family_class(spec.task))
+    settings: SearchSettings = spec.search
+    if settings.method == "jordan2021":
+        return Jordan2021(grammar, spec)
+    return Evolution(grammar, spec, SELECTIONS[settings.method](tournament(settings.tournament)))

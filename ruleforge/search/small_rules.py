@@ -20,7 +20,7 @@ from ruleforge.search.grammar import RuleGrammar
 # Sizes that need more combinations than this are left to evolution.
 MAX_COMBINATIONS = 30_000
 MAX_NODES = 5
-# A family with several slots has too many pairs to go through: so many are sampled.
+# Several slots (or holes of a template) have too many pairs to go through: so many are sampled.
 MAX_SAMPLED = 100_000
 
 Expression = tuple[Tokens, NDArray[np.float64]]
@@ -83,34 +83,36 @@ class SmallRules:
 
     Simpler ones first; of equal size, those that read more of the signals; at random among equals.
 
-    With several slots, pairs (triples, …) of small expressions are sampled. What stands at a position depends on
-    nothing but grammar and seed; positions from `len()` on do not exist.
+    With several slots (or holes), pairs (triples, …) of small expressions are sampled: for each hole a size, and one of
+    that size, so that pairs of simple ones come early, few as they are. What stands at a position depends on nothing
+    but grammar and seed; positions from `len()` on do not exist.
     """
 
     def __init__(self, grammar: RuleGrammar, seed: int) -> None:
         self._seed = seed
-        self._slots: list[list[Tokens]] = []
-        slots = grammar.family.slots
-        for index, slot in enumerate(slots):
-            leaves: list[str | float] = [*grammar.signals[slot.name], *map(float, grammar.constants)]
+        self._holes: list[list[list[Tokens]]] = []  # by size
+        for index, hole in enumerate(grammar.holes):
+            leaves: list[str | float] = [*hole.signals, *hole.constants]
             generator = self._generator(index)
-            ordered: list[Tokens] = []
-            for expressions in small_expressions(slot, grammar.operators, leaves):
+            ordered: list[list[Tokens]] = []
+            for expressions in small_expressions(hole.slot, hole.operators, leaves):
                 shuffled = [expressions[i] for i in generator.permutation(len(expressions))]
                 # A signal is offered because it is thought to matter, so what reads all of them comes first.
-                ordered += sorted(shuffled, key=lambda tokens: -len(set(tokens) & set(grammar.signals[slot.name])))
-            self._slots.append(ordered)
-        self._length = len(self._slots[0]) if len(slots) == 1 else MAX_SAMPLED
+                ordered.append(sorted(shuffled, key=lambda tokens: -len(set(tokens) & set(hole.signals))))
+            self._holes.append([found for found in ordered if found])
+        self._single = [tokens for found in self._holes[0] for tokens in found]
+        self._length = len(self._single) if len(self._holes) == 1 else MAX_SAMPLED
 
     def __len__(self) -> int:
         return self._length
 
     def expressions_at(self, position: int) -> tuple[Tokens, ...]:
-        """One expression per slot."""
-        if len(self._slots) == 1:
-            return (self._slots[0][position],)
-        generator = self._generator(len(self._slots), position)
-        return tuple(slot[generator.integers(len(slot))] for slot in self._slots)
+        """One expression per hole."""
+        if len(self._holes) == 1:
+            return (self._single[position],)
+        generator = self._generator(len(self._holes), position)
+        sizes = [hole[generator.integers(len(hole))] for hole in self._holes]
+        return tuple(found[generator.integers(len(found))] for found in sizes)
 
     def _generator(self, *key: int) -> np.random.Generator:
         # The first entry keeps these streams apart from those of the generations.

@@ -45,6 +45,15 @@ class Waiting:
     orphaned: bool
 
 
+@dataclass(frozen=True)
+class Held:
+    """A job that a process runs. silent: seconds since its last sign of life."""
+
+    job: str
+    holder: Holder
+    silent: float
+
+
 def now(connection: Connection) -> datetime:
     """The time by the database's clock, which is one for all machines."""
     if connection.dialect.name == "sqlite":
@@ -142,6 +151,14 @@ def waiting(connection: Connection, kinds: Collection[str]) -> list[Waiting]:
             continue
         found.append(Waiting(row.id, row.kind, row.priority, orphaned=row.state == "running"))
     return found
+
+
+def held(connection: Connection) -> list[Held]:
+    """The jobs that processes run, oldest first; a process that has died is listed until its job is taken over."""
+    query = select(jobs.c.id, leases).join(leases, leases.c.job == jobs.c.number).order_by(jobs.c.number)
+    moment = now(connection)
+    rows = connection.execute(query).all()
+    return [Held(row.id, _holder(row), max((moment - row.heartbeat).total_seconds(), 0.0)) for row in rows]
 
 
 def _holder(row: Any) -> Holder:

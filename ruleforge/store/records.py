@@ -5,11 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+Item = TypeVar("Item")
 
 STATES = ("queued", "running", "paused", "succeeded", "failed", "cancelled")
 # A job in one of these never changes its state again.
 END_STATES = frozenset({"succeeded", "failed", "cancelled"})
+# By what a list of rules can be ordered.
+SORTS = ("fitness", "complexity", "found", "newest")
+
+
+class Keep(Enum):
+    """The one value that means "as it is", where None means "none"."""
+
+    keep = "keep"
+
+
+KEEP = Keep.keep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +76,8 @@ class JobRecord:
 
     generation: the number of committed generations; evaluations: distinct behaviours simulated; best: highest training
     fitness, None before there is a finite one; seconds: running time so far; history: digest over all generations, ""
-    at first; search_state: where the search continues; `search_state` and `result` are None in lists.
+    at first; revision: raised by every change of the above, so that two equal ones are one state of the job;
+    search_state: where the search continues; `search_state` and `result` are None in lists.
     """
 
     id: str
@@ -83,6 +98,7 @@ class JobRecord:
     stopped_by: str | None
     created: datetime
     updated: datetime
+    revision: int
     search_state: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
 
@@ -123,12 +139,18 @@ class ScoreRecord:
 
 @dataclass(frozen=True)
 class CandidateRecord:
-    """A rule that a job scored: aggregated training fitness (−∞ if not ok), and its place in the order of asking."""
+    """A rule that a job scored: aggregated training fitness (−∞ if not ok), and its place in the order of asking.
+
+    origin: how the search came to it ("seed", "small_rule", "random", "crossover", "mutation", …), None if unknown;
+    parents: ids of the rules that it was made from, candidates of the same job.
+    """
 
     rule: RuleRecord
     fitness: float
     outcome: str
     order: int
+    origin: str | None = None
+    parents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,3 +189,100 @@ class FoundRule:
     validation: dict[str, float | int | None] | None
     found: int
     jobs: list[str]
+
+
+@dataclass(frozen=True)
+class FrontItem:
+    """A rule of a job's front, as this job wrote it. validation: as in `FoundRule`, None before there is one."""
+
+    rule: RuleRecord
+    fitness: float
+    outcome: str
+    validation: dict[str, float | int | None] | None
+
+
+@dataclass(frozen=True)
+class Page(Generic[Item]):
+    """A piece of a list. next: the cursor that the next piece is asked for with, URL-safe; None at the end."""
+
+    items: list[Item]
+    next: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleQuery:
+    """Which rules to list, and in what order; what is None does not restrict.
+
+    known: the name of a known rule (as `known_as`, or what stands in it before " = "), "any" or "none"; min_fitness:
+    the least training fitness; max_complexity: the most nodes; text: stands in the rule's text, capitals and spaces
+    not told apart.
+    sort: "fitness" (validation mean, those without one after it by training fitness; best first), "complexity"
+    (simplest first), "found" (in the most jobs first), "newest" (found for the first time most recently).
+    """
+
+    task: str | None = None
+    known: str | None = None
+    min_fitness: float | None = None
+    max_complexity: int | None = None
+    text: str | None = None
+    sort: str = "fitness"
+
+
+@dataclass(frozen=True)
+class RequestKey:
+    """What a client calls a request, so that sending it again makes nothing twice. digest: of the request's content."""
+
+    key: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Created:
+    """The id of what a request made. replayed: it was made by an earlier request with the same key."""
+
+    id: str
+    replayed: bool
+
+
+@dataclass(frozen=True)
+class LineageNode:
+    """A candidate among the ancestors of a rule: where its job asked for it first, and how the search came to it."""
+
+    rule: RuleRecord
+    fitness: float
+    outcome: str
+    generation: int
+    origin: str | None
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """How a job came to a rule. nodes: the rule first, then its ancestors, the nearest first; edges: (parent, child).
+
+    job: the first one that has the rule, None if no recorded job has it (nodes and edges are then empty); complete:
+    whether every ancestor is there, False where it was cut off at the depth asked for.
+    """
+
+    job: str | None
+    nodes: list[LineageNode]
+    edges: list[tuple[str, str]]
+    complete: bool
+
+
+@dataclass(frozen=True)
+class RecordStatistics:
+    """Figures of the whole record.
+
+    jobs: number by kind and state, every state named; queued: jobs that wait, and since when the oldest does (None if
+    none waits); judged: rules that jobs have judged, by outcome, those of deleted jobs included.
+    """
+
+    jobs: dict[str, dict[str, int]]
+    queued: int
+    oldest_queued: datetime | None
+    judged: dict[str, int]
+
+    @property
+    def rules_judged(self) -> int:
+        """All rules that jobs have judged."""
+        return sum(self.judged.values())

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Column,
     DateTime,
     Dialect,
@@ -23,11 +24,12 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.types import TypeDecorator
 
 # The newest migration; a record that says so is opened without loading Alembic.
-REVISION = "0002"
+REVISION = "0003"
 VERSION_TABLE = "alembic_version"
 
 metadata = MetaData(
@@ -66,6 +68,12 @@ def _reference(name: str, target: str, **options: Any) -> Column[int]:
     return Column(name, Integer, ForeignKey(target), nullable=False, **options)
 
 
+def _validation() -> list[Column[Any]]:
+    """On instances that the search never saw."""
+    numbers = [Column(f"validation_{name}", Double) for name in ("aggregate", "mean", "standard_error")]
+    return [*numbers, Column("validation_n", Integer)]
+
+
 jobs = Table(
     "jobs",
     metadata,
@@ -88,10 +96,28 @@ jobs = Table(
     Column("tags", _json(), nullable=False),
     Column("versions", _json(), nullable=False),
     Column("spec", _json(), nullable=False),
-    # The large ones last: SQLite reads the pages that a long row spills into only up to the last column asked for.
-    Column("result", _json()),
-    Column("search_state", _json()),
+    Column("revision", Integer, nullable=False, server_default=text("1")),
+    Index(None, "task", "number"),
+    Index(None, "state", "number"),
+    Index(None, "kind", "number"),
+    Index(None, "kind", "state"),
+    Index(None, "spec_hash", "number"),
     sqlite_autoincrement=True,  # a number is never used again
+)
+
+# What is large stands apart: a row is written as a whole, and a job's changes often.
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    _reference("job", "jobs.number", primary_key=True, autoincrement=False),
+    Column("search_state", _json(), nullable=False),
+)
+
+results = Table(
+    "results",
+    metadata,
+    _reference("job", "jobs.number", primary_key=True, autoincrement=False),
+    Column("result", _json(), nullable=False),
 )
 
 # The jobs that have not ended, so that looking for work does not read the many that have.
@@ -147,7 +173,6 @@ rules = Table(
     Column("known_factor", Double),
     Column("text", Text, nullable=False),
     Column("tokens", _json(), nullable=False),
-    Index(None, "task", "behaviour"),
 )
 
 candidates = Table(
@@ -160,43 +185,76 @@ candidates = Table(
     _reference("rule", "rules.number"),
     Column("fitness", Double),
     Column("outcome", String(20), nullable=False),
-    Column("validation_aggregate", Double),
-    Column("validation_mean", Double),
-    Column("validation_standard_error", Double),
-    Column("validation_n", Integer),
+    *_validation(),
     # How this job wrote the rule, where that differs from the text in `rules`: one rule id stands for both orders of a
     # sum or a product, and a search that continues must see its own.
     Column("text", Text),
     Column("tokens", _json()),
+    Column("origin", String(20)),
+    Column("parents", _json()),  # rule ids
     UniqueConstraint("job", "generation", "position"),
     Index(None, "rule", "job"),
 )
 
-# What could be had by grouping all candidates; kept, so that a page of the best rules is one walk of an index.
+# What could be had by grouping all candidates; kept, so that a page of rules is a short walk of an index, and so that
+# the best that was measured outlives its job. The columns that rules are chosen and ordered by come first.
 behaviours = Table(
     "behaviours",
     metadata,
-    Column("task", String(100), primary_key=True),
-    Column("behaviour", String(64), primary_key=True),
+    Column("number", Integer, primary_key=True),  # in the order of being found
+    Column("task", String(100), nullable=False),
+    Column("complexity", Integer, nullable=False),  # of the simplest rule
+    Column("found", Integer, nullable=False),  # by so many jobs
+    # Validation mean and training fitness of the best candidate; the lowest number stands for none, because the
+    # databases order NULL in two ways, and a place in an order with NULL is hard to go on from.
+    Column("best_validation", Double, nullable=False),
+    Column("best_fitness", Double, nullable=False),
+    Column("known", Text),  # the name in `known_as` of the simplest rule
+    Column("text", Text, nullable=False),  # of the simplest rule, as it is searched
+    Column("behaviour", String(64), nullable=False),
     _reference("simplest", "rules.number"),
-    Column("best", Integer, ForeignKey("candidates.number")),
-    Column("best_validation", Double),
-    Column("best_fitness", Double),
+    Column("outcome", String(20)),  # of the best candidate, and so on
+    Column("validation_aggregate", Double),
+    Column("validation_standard_error", Double),
+    Column("validation_n", Integer),
+    UniqueConstraint("task", "behaviour"),
+    Index(None, "task", "number"),
+)
+_best_first = (behaviours.c.best_validation.desc(), behaviours.c.best_fitness.desc(), behaviours.c.number)
+Index("ix_behaviours_fitness", behaviours.c.task, *_best_first)
+Index("ix_behaviours_complexity", behaviours.c.task, behaviours.c.complexity, *_best_first)
+Index("ix_behaviours_found", behaviours.c.task, behaviours.c.found.desc(), *_best_first)
+# Few behaviours have a name.
+_named = behaviours.c.known.is_not(None)
+Index("ix_behaviours_known", behaviours.c.known, sqlite_where=_named, postgresql_where=_named)
+
+# Which jobs found a behaviour. No reference to `jobs`: it would need an index by job, and only `delete_job` removes.
+findings = Table(
+    "findings",
+    metadata,
+    _reference("behaviour", "behaviours.number", primary_key=True),
+    Column("job", Integer, primary_key=True),
     sqlite_with_rowid=False,
 )
 
+# How many candidates there were of each outcome, those of deleted jobs included.
+judged = Table(
+    "judged",
+    metadata,
+    Column("outcome", String(20), primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
 
-def _ranking_indexes() -> None:
-    """Best first, missing numbers last: SQLite has that by walking a plain index backwards, PostgreSQL has not."""
-    c = behaviours.c
-    descending = [column.desc().nulls_last() for column in (c.best_validation, c.best_fitness)]
-    for name, task in (("task_best_validation_best_fitness", [c.task]), ("best_validation_best_fitness", [])):
-        plain = Index(f"ix_behaviours_{name}", *task, c.best_validation, c.best_fitness)
-        plain.ddl_if(dialect="sqlite")
-        Index(f"ix_behaviours_{name}", *task, *descending).ddl_if(dialect="postgresql")
-
-
-_ranking_indexes()
+# What was asked for with a key of the client's, and what came of it.
+requests = Table(
+    "requests",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("made", String(12), nullable=False, index=True),
+    Column("created", Moment, nullable=False, index=True),
+)
 
 contexts = Table(
     "contexts",

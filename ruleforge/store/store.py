@@ -6,23 +6,37 @@ from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-from ruleforge.store import jobs, leases, rules, studies
+from ruleforge.store import deletion, events, generations, jobs, leases, rules, scores, studies
+from ruleforge.store.behaviours import record_behaviours
+from ruleforge.store.browse import browse
 from ruleforge.store.database import BUSY_TIMEOUT, Database
 from ruleforge.store.holders import Holder, this_process
-from ruleforge.store.leases import Waiting
+from ruleforge.store.leases import Held, Waiting
+from ruleforge.store.lineage import lineage
 from ruleforge.store.opening import open_database
 from ruleforge.store.records import (
+    KEEP,
     STATES,
     CandidateRecord,
+    Created,
     FoundRule,
+    FrontItem,
     GenerationRecord,
     JobRecord,
+    Keep,
+    Lineage,
     NewJob,
     NewStudy,
+    Page,
+    RecordStatistics,
+    RequestKey,
+    RuleQuery,
     RuleRecord,
     ScoreRecord,
     StudyRecord,
 )
+from ruleforge.store.requests import once
+from ruleforge.store.statistics import statistics
 
 
 def open_store(url: str, *, create: bool = True, busy_timeout: float = BUSY_TIMEOUT) -> Store:
@@ -66,6 +80,14 @@ class Store:
         with self._database.writing() as connection:
             return jobs.create_job(connection, job)
 
+    def create_job_once(self, job: NewJob, request: RequestKey) -> Created:
+        """As `create_job`; the same request sent again within 24 hours gives the job that the first one made.
+
+        Raises KeyReusedError if the key came with another digest.
+        """
+        with self._database.writing() as connection:
+            return once(connection, request, "job", lambda: jobs.create_job(connection, job))
+
     def job(self, id_or_unique_prefix: str) -> JobRecord:
         """One job, with its search state and result. Raises InputError for an unknown or ambiguous id."""
         with self._database.reading() as connection:
@@ -75,6 +97,44 @@ class Store:
         """Jobs, newest first, without their search state and result, which are large."""
         with self._database.reading() as connection:
             return jobs.list_jobs(connection, task, state, limit)
+
+    def jobs_page(
+        self,
+        task: str | None = None,
+        state: str | None = None,
+        kind: str | None = None,
+        spec_hash: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page[JobRecord]:
+        """A page of the jobs, newest first, without their search state and result."""
+        with self._database.reading() as connection:
+            return jobs.jobs_page(connection, task, state, kind, spec_hash, cursor, limit)
+
+    def describe(
+        self,
+        job_id: str,
+        *,
+        name: str | Keep | None = KEEP,
+        notes: str | Keep | None = KEEP,
+        tags: Sequence[str] | Keep = KEEP,
+        revision: int | None = None,
+    ) -> JobRecord:
+        """Change name, notes and tags of a job, which determine nothing; the job as it is then.
+
+        Raises RevisionError if a `revision` is given and is not the job's: somebody else changed it.
+        """
+        with self._database.writing() as connection:
+            return jobs.describe(connection, job_id, name, notes, tags, revision, self._name)
+
+    def delete_job(self, job_id: str) -> None:
+        """Remove a job that has ended, with its generations, candidates and events, from its study too.
+
+        Its rules stay, with the best that was measured of their behaviours, their found counts and their scores; a
+        study goes with its last job. Raises InputError for a job that has not ended.
+        """
+        with self._database.writing(one_at_a_time=True) as connection:
+            deletion.delete_job(connection, job_id, self._name)
 
     def set_state(
         self, job_id: str, state: str, reason: str, *, lease: str | None = None, allowed: Collection[str] = STATES
@@ -114,6 +174,11 @@ class Store:
         with self._database.writing() as connection:
             leases.release(connection, job_id, lease)
 
+    def held(self) -> list[Held]:
+        """The jobs that processes run, and by which."""
+        with self._database.reading() as connection:
+            return leases.held(connection)
+
     def waiting(self, kinds: Collection[str] = ("evolution",)) -> list[Waiting]:
         """Jobs that nobody runs, queued or left by a process that died: higher priority first, then the older."""
         with self._database.reading() as connection:
@@ -126,12 +191,14 @@ class Store:
         not running, or `generation.number` is not the number of generations it has: none is committed twice.
         """
         with self._database.writing(one_at_a_time=True) as connection:
-            jobs.commit_generation(connection, job_id, generation, lease, self._name)
+            job = jobs.locked(connection, job_id, self._name)
+            leases.check(connection, job, lease)
+            generations.add_generation(connection, job, generation)
 
     def archive(self, job_id: str) -> list[CandidateRecord]:
         """All candidates of a job by generation and order, each rule as this job wrote it; a search resumes from it."""
         with self._database.reading() as connection:
-            return jobs.archive(connection, job_id, self._name)
+            return generations.archive(connection, jobs.job_number(connection, job_id, self._name))
 
     def finish(
         self,
@@ -153,9 +220,17 @@ class Store:
             jobs.finish(connection, job_id, state, stopped_by, reason, result, validations, scores, lease, self._name)
 
     def create_study(self, study: NewStudy) -> str:
-        """Record a study with its jobs, queued, and return its id; if it is there already, the id that it has."""
+        """Record a study with its jobs, queued, and return its id; if it is there already, the id that it has.
+
+        Jobs of it that were deleted are then made anew.
+        """
         with self._database.writing(one_at_a_time=True) as connection:
             return studies.create_study(connection, study)
+
+    def create_study_once(self, study: NewStudy, request: RequestKey) -> Created:
+        """As `create_study`, for a request that may be sent again, as `create_job_once`."""
+        with self._database.writing(one_at_a_time=True) as connection:
+            return once(connection, request, "study", lambda: studies.create_study(connection, study))
 
     def study(self, id_or_unique_prefix: str) -> StudyRecord:
         """One study and its jobs. Raises InputError for an unknown or ambiguous id."""
@@ -165,32 +240,74 @@ class Store:
     def generations(self, job_id: str) -> list[dict[str, Any]]:
         """The generations of a job: number, evaluations, best, median, n_distinct, seconds, front (rule ids)."""
         with self._database.reading() as connection:
-            return jobs.list_generations(connection, job_id, self._name)
+            return generations.list_generations(connection, jobs.job_number(connection, job_id, self._name))
 
-    def events(self, job_id: str, after: int = 0) -> list[dict[str, Any]]:
-        """The events of a job with an id above `after`: id, time (aware datetime), kind, payload."""
+    def history(self, job_id: str, points: int | None = None) -> list[dict[str, Any]]:
+        """The generations as above without the front, thinned to at most `points`.
+
+        The first and the last are kept, and the ones where the best fitness rose as far as there is room.
+        """
         with self._database.reading() as connection:
-            return jobs.list_events(connection, job_id, after, self._name)
+            return generations.history(connection, jobs.job_number(connection, job_id, self._name), points)
+
+    def front(self, job_id: str) -> list[FrontItem]:
+        """The front of a job's newest generation, running or ended, simplest first; none before the first one."""
+        with self._database.reading() as connection:
+            return generations.newest_front(connection, jobs.job_number(connection, job_id, self._name))
+
+    def events(self, job_id: str, after: int = 0, limit: int | None = None) -> list[dict[str, Any]]:
+        """The first events of a job with an id above `after`: id, time (aware datetime), kind, payload.
+
+        The ids grow in the order of the commits: nobody who saw one finds a smaller one of this job later. Payloads:
+        `state` {"state", "previous", "reason", …}; `generation` as in `generations` without the front; `front`, written
+        before the generation that changed it, {"generation", "items": [rule objects without validation]}.
+        """
+        with self._database.reading() as connection:
+            return events.list_events(connection, jobs.job_number(connection, job_id, self._name), after, limit)
+
+    def newest_event(self, job_id: str) -> int:
+        """The id of a job's newest event."""
+        with self._database.reading() as connection:
+            return events.newest_event(connection, jobs.job_number(connection, job_id, self._name))
 
     def cached_scores(
         self, context: str, rule_ids: Sequence[str], instances: Sequence[str]
     ) -> dict[tuple[str, str], ScoreRecord]:
         """The scores of these rules on these instances that are recorded for the context, by (rule id, instance)."""
         with self._database.reading() as connection:
-            return rules.cached_scores(connection, context, rule_ids, instances)
+            return scores.cached_scores(connection, context, rule_ids, instances)
 
-    def add_scores(self, rules_scored: Sequence[RuleRecord], scores: Sequence[ScoreRecord]) -> None:
+    def add_scores(self, rules_scored: Sequence[RuleRecord], new_scores: Sequence[ScoreRecord]) -> None:
         """Record rules and scores that belong to no job; what is there already stays as it is."""
         with self._database.writing(one_at_a_time=True) as connection:
-            rules.record_rules(connection, rules_scored)
-            rules.record_scores(connection, scores)
+            _, new = rules.record_rules(connection, rules_scored)
+            record_behaviours(connection, new)
+            scores.record_scores(connection, new_scores)
+
+    def browse(self, query: RuleQuery, cursor: str | None = None, limit: int = 50) -> Page[FoundRule]:
+        """A page of the rules that jobs found: one entry per behaviour (its simplest text), in the order asked for.
+
+        Raises InputError for an unknown order, and for a cursor that is not of this list.
+        """
+        with self._database.reading() as connection:
+            return browse(connection, query, cursor, limit)
 
     def rules(self, task: str | None = None, top: int = 20) -> list[FoundRule]:
-        """One entry per behaviour that a job found (its simplest text), by validation mean, then training fitness."""
-        with self._database.reading() as connection:
-            return rules.best_rules(connection, task, top)
+        """The first entries of `browse`, by validation mean, then training fitness."""
+        return self.browse(RuleQuery(task=task), limit=top).items
 
     def rule(self, id_or_unique_prefix: str) -> FoundRule:
         """One rule, as it was written. Raises InputError for an unknown or ambiguous id."""
         with self._database.reading() as connection:
             return rules.find_rule(connection, id_or_unique_prefix, self._name)
+
+    def lineage(self, id_or_unique_prefix: str, depth: int = 20) -> Lineage:
+        """How the first job that has a rule came to it: its ancestors up to `depth` steps away, and who led to whom."""
+        with self._database.reading() as connection:
+            found = rules.find_rule(connection, id_or_unique_prefix, self._name)
+            return lineage(connection, found.rule, depth)
+
+    def statistics(self) -> RecordStatistics:
+        """Jobs by kind and state, the queue, and how many rules were judged."""
+        with self._database.reading() as connection:
+            return statistics(connection)

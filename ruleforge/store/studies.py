@@ -17,28 +17,35 @@ from ruleforge.store.schema import jobs, studies, study_jobs
 
 
 def create_study(connection: Connection, study: NewStudy) -> str:
-    """Record a study with its jobs, all queued, and return its id; a study of the same hash is that study."""
-    same = select(studies.c.id).where(studies.c.spec_hash == study.spec_hash)
-    known: str | None = connection.scalars(same).one_or_none()
-    if known is not None:
-        return known
-    id = uuid.uuid4().hex[:12]
+    """Record a study with its jobs, all queued, and return its id.
+
+    A study of the same hash is that study: only jobs of it that were deleted are made anew.
+    """
+    same = select(studies.c.number, studies.c.id).where(studies.c.spec_hash == study.spec_hash)
+    row: Any = connection.execute(same).one_or_none() or _add_study(connection, study)
+    number, id = int(row.number), str(row.id)
+    places = set(connection.scalars(select(study_jobs.c.position).where(study_jobs.c.study == number)))
+    rows = []
+    for position, (configuration, job) in enumerate(study.jobs):
+        if position in places:
+            continue
+        job_id = create_job(connection, job)
+        job_number = connection.scalars(select(jobs.c.number).where(jobs.c.id == job_id)).one()
+        rows.append({"study": number, "position": position, "job": job_number, "configuration": configuration})
+    if rows:
+        connection.execute(insert(study_jobs), rows)
+    return id
+
+
+def _add_study(connection: Connection, study: NewStudy) -> Any:
     values = {
-        "id": id,
+        "id": uuid.uuid4().hex[:12],
         "spec_hash": study.spec_hash,
         "name": study.name,
         "created": datetime.now(UTC),
         "spec": dict(study.spec),
     }
-    connection.execute(insert(studies).values(values))
-    number = connection.scalars(select(studies.c.number).where(studies.c.id == id)).one()
-    rows = []
-    for position, (configuration, job) in enumerate(study.jobs):
-        job_id = create_job(connection, job)
-        job_number = connection.scalars(select(jobs.c.number).where(jobs.c.id == job_id)).one()
-        rows.append({"study": number, "position": position, "job": job_number, "configuration": configuration})
-    connection.execute(insert(study_jobs), rows)
-    return id
+    return connection.execute(insert(studies).returning(studies.c.number, studies.c.id), [values]).one()
 
 
 def find_study(connection: Connection, prefix: str, record: str) -> StudyRecord:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ruleforge.charts import Chart
 from ruleforge.family import InstanceKey, Outcome, PublishedExperiments, Scores, SearchDefaults, TaskFamily, Trace
 from ruleforge.language.rule import Rule
 from ruleforge.language.signals import Signal, Slot
@@ -85,9 +86,16 @@ class Correlation(TaskFamily):
         Slot("facilitate", _signals("input", "output"), "w → w + λ·f, then 1 if w > 1 else w", "post_spike"),
     )
     search_defaults: ClassVar[SearchDefaults] = SearchDefaults(
-        operators=("+", "-", "*", "/", "**"), constants=(0.1, 1.0, 10.0), target=20.0, training=8, validation=8
+        operators=("+", "-", "*", "/", "**"),
+        constants=(0.1, 1.0, 10.0),
+        target=20.0,
+        training=8,
+        validation=8,
+        # Parameter file of the published runs.
+        published_search={"jordan2021": {"population": 8, "offspring": 8, "mutation_rate": 0.05}},
     )
     literature: ClassVar[tuple[tuple[str, str, str, float | None], ...]] = LITERATURE
+    chart_kinds: ClassVar[tuple[str, ...]] = ("weights", "output_rate", "potential", "stdp_window", "raster")
 
     @classmethod
     def published_experiments(cls) -> PublishedExperiments:
@@ -224,6 +232,12 @@ class Correlation(TaskFamily):
         from tasks.correlation.recording import record
 
         return record(self, rule, instance)
+
+    def charts(self, rule: Rule, traces: Sequence[Trace]) -> Mapping[str, Chart]:
+        """Weights, output rate, potentials, STDP window and raster of the first trace."""
+        from tasks.correlation.charts import charts
+
+        return charts(traces[0])
 
     def draw(self, rule: Rule, traces: Sequence[Trace], figure: Figure) -> None:
         """Draw the first trace (weights, potentials, raster, STDP window)."""

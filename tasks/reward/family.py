@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ruleforge.charts import Chart
 from ruleforge.errors import InputError
 from ruleforge.family import (
     InstanceKey,
@@ -98,6 +99,7 @@ class Reward(TaskFamily):
     search_defaults: ClassVar = SearchDefaults(
         ("+", "-", "*", "/"), (0.1, 1.0, 10.0), target=None, training=10, validation=40
     )
+    chart_kinds = ("learning_curve", "weight_change", "weights")
     literature = (
         ("punishment-gated eligibility", "(R - 1)*E", f"{JORDAN_2021}, the rule found by evolution", 210.2),
         (
@@ -185,6 +187,12 @@ class Reward(TaskFamily):
             "weight": Quantity(recorded[0], "pA", "weights before the update of each trial, by input"),
             "eligibility": Quantity(recorded[1], "1", "eligibility at the end of each trial, by input"),
         }
+
+    def charts(self, rule: Rule, traces: Sequence[Trace]) -> Mapping[str, Chart]:
+        """Learning curve over all traces, Δw against E, weights of the first trace."""
+        from tasks.reward.charts import charts
+
+        return charts(self.parameters, rule, traces)
 
     def draw(self, rule: Rule, traces: Sequence[Trace], figure: Figure) -> None:
         """Learning curve, Δw against E for both rewards, weights."""

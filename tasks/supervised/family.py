@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ruleforge.charts import Chart
 from ruleforge.errors import InputError
 from ruleforge.family import (
     InstanceKey,
@@ -79,8 +80,15 @@ class Supervised(TaskFamily):
         ),
     )
     search_defaults = SearchDefaults(
-        operators=("+", "-", "*", "/"), constants=(1.0,), target=-13.5, training=15, validation=15
+        operators=("+", "-", "*", "/"),
+        constants=(1.0,),
+        target=-13.5,
+        training=15,
+        validation=15,
+        # Parameter file of the published runs.
+        published_search={"jordan2021": {"columns": 12}},
     )
+    chart_kinds = ("potential_start", "potential_end", "error", "weights")
     # The published forms, squares as products: at poles the value of a rule depends on its form.
     literature = (
         ("delta rule (Urbanczik–Senn)", "s*(v - u)", URBANCZIK_2014, -14.74),
@@ -146,8 +154,8 @@ class Supervised(TaskFamily):
         """
         n = survivors.shape[1]
         smallest = n % LANES or LANES if n > LANES else n
-        worst = float(survivors.mean(axis=1).min())
-        return worst * n / smallest
+        worst = survivors.mean(axis=1).min()
+        return float(worst * n / smallest)
 
     def trace(self, rule: Rule, instance: SupervisedInstance) -> Trace:
         """Both potentials, their difference and the weights, recorded once per comparison interval."""
@@ -165,6 +173,12 @@ class Supervised(TaskFamily):
             "weights": Quantity(weights, "pA", "the student's weights, (n_times, n_inputs)"),
             "teacher_weights": Quantity(instance.teacher_weights.copy(), "pA", "the teacher's weights, (n_inputs,)"),
         }
+
+    def charts(self, rule: Rule, traces: Sequence[Trace]) -> Mapping[str, Chart]:
+        """Potentials early and late and weights of the first trace, the error over all traces."""
+        from tasks.supervised.charts import charts
+
+        return charts(traces)
 
     def draw(self, rule: Rule, traces: Sequence[Trace], figure: Figure) -> None:
         """Potentials at the start and at the end, the error over time, and the weights against the teacher's."""

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ruleforge.charts import Chart
 from ruleforge.family import Trace
 from ruleforge.language.rule import Rule
+from tasks.supervised.charts import charts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TEACHER, STUDENT, SPREAD = "#4d4d4d", "#0072b2", "#9ecae1"
 INPUTS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-WINDOW = 200.0  # ms of the potentials that are shown at the start and at the end
-BINS = 100  # of the error over an experiment
-LARGEST_ERROR = 1e150  # mV; its square is still finite
 LARGEST_FORMULA = 25  # nodes of a rule that is written above the picture
 SIZE = (12.0, 6.6)  # inches: two rows of panels
 
@@ -28,20 +27,20 @@ def draw(rule: Rule, traces: Sequence[Trace], figure: Figure) -> None:
     figure.set_size_inches(SIZE)
     figure.set_layout_engine("constrained")
     grid = figure.subplots(2, 2)
-    first = traces[0]
-    time = first["time"].values
-    window = min(WINDOW, time[-1] / 2)
-    early, late = time <= window, time > time[-1] - window
-    limits = _limits(first["student"].values[early | late], first["teacher"].values[early | late])
-    for axes, chosen, title in ((grid[0, 0], early, "At the start"), (grid[0, 1], late, "At the end")):
+    shown = charts(traces)
+    start, end = shown["potential_start"], shown["potential_end"]
+    teacher, student = (np.concatenate([chart.series[i].y for chart in (start, end)]) for i in (0, 1))
+    limits = _limits(student, teacher)
+    for axes, chart in ((grid[0, 0], start), (grid[0, 1], end)):
         axes.set_ylim(limits)
         axes.locator_params(axis="x", nbins=5)
-        _potentials(axes, first, chosen, title)
+        _potentials(axes, chart)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     grid[0, 1].legend(handles, labels, frameon=False, fontsize="small", loc="best", ncols=2)
-    _error(grid[1, 0], traces)
-    _weights(grid[1, 1], first)
-    for axes in grid.flat:
+    _error(grid[1, 0], shown["error"])
+    _weights(grid[1, 1], shown["weights"], traces[0])
+    for axes, chart in zip(grid.flat, shown.values(), strict=True):
+        axes.set(title=chart.title, xlabel=chart.x.label, ylabel=chart.y.label)
         axes.spines[["top", "right"]].set_visible(False)
     if rule.complexity <= LARGEST_FORMULA:
         figure.suptitle(f"${rule.latex}$")
@@ -62,46 +61,37 @@ def _inside(values: NDArray[np.float64], axes: Any) -> NDArray[np.float64]:
     return np.where((values >= low) & (values <= high), values, np.nan)
 
 
-def _potentials(axes: Any, trace: Trace, chosen: Any, title: str) -> None:
-    time = trace["time"].values[chosen] * 1e-3
-    axes.plot(time, trace["teacher"].values[chosen], color=TEACHER, linewidth=1.8, label="teacher")
-    axes.plot(time, _inside(trace["student"].values[chosen], axes), color=STUDENT, linewidth=1.0, label="student")
-    axes.set(title=title, xlabel="time (s)", ylabel="membrane potential (mV)")
+def _potentials(axes: Any, chart: Chart) -> None:
+    teacher, student = chart.series
+    axes.plot(teacher.x, teacher.y, color=TEACHER, linewidth=1.8, label=teacher.name)
+    axes.plot(student.x, _inside(student.y, axes), color=STUDENT, linewidth=1.0, label=student.name)
     axes.margins(x=0)
 
 
-def _error(axes: Any, traces: Sequence[Trace]) -> None:
-    """Root-mean-square error in bins of time: median over experiments, and the band of all."""
-    n_bins = min(BINS, len(traces[0]["time"].values))
-    finite = [trace for trace in traces if np.all(np.abs(trace["error"].values) < LARGEST_ERROR)]
-    axes.set(title="Error of the potential", xlabel="time (s)", ylabel="r.m.s. error (mV)")
-    axes.set_xlim(0, traces[0]["time"].values[-1] * 1e-3)
-    if not finite:
+def _error(axes: Any, chart: Chart) -> None:
+    if not chart.series:
         axes.text(0.5, 0.5, "the rule left the finite numbers", transform=axes.transAxes, ha="center", va="center")
         axes.set_yticks([])
         return
-    squares = [[part.mean() for part in np.array_split(trace["error"].values ** 2, n_bins)] for trace in finite]
-    error = np.sqrt(np.array(squares))
-    time = np.array([part.mean() for part in np.array_split(traces[0]["time"].values * 1e-3, n_bins)])
-    if len(finite) > 1:
-        axes.fill_between(time, error.min(axis=0), error.max(axis=0), color=SPREAD, linewidth=0, label="range")
-    axes.plot(time, np.median(error, axis=0), color=STUDENT, linewidth=1.2, label="median")
-    if np.all(error > 0):
+    (error,) = chart.series
+    if error.low is not None and error.high is not None:
+        axes.fill_between(error.x, error.low, error.high, color=SPREAD, linewidth=0, label="range")
+    axes.plot(error.x, error.y, color=STUDENT, linewidth=1.2, label=error.name)
+    axes.set_xlim(0, error.x[-1])
+    if np.all((error.y if error.low is None else error.low) > 0):
         axes.set_yscale("log")
-    if len(finite) > 1:
-        axes.legend(frameon=False, fontsize="small", title=f"{len(finite)} experiments", title_fontsize="small")
+    if error.low is not None:
+        axes.legend(frameon=False, fontsize="small")
 
 
-def _weights(axes: Any, trace: Trace) -> None:
-    time = trace["time"].values * 1e-3
+def _weights(axes: Any, chart: Chart, trace: Trace) -> None:
     axes.set_ylim(_limits(trace["weights"].values, trace["teacher_weights"].values))
-    for index, (values, target) in enumerate(
-        zip(trace["weights"].values.T, trace["teacher_weights"].values, strict=True)
-    ):
+    n_inputs = len(chart.series) // 2
+    for index, (student, teacher) in enumerate(zip(chart.series[:n_inputs], chart.series[n_inputs:], strict=True)):
         color = INPUTS[index % len(INPUTS)]
-        axes.plot(time, _inside(values, axes), color=color, linewidth=1.2)
-        axes.axhline(target, color=color, linewidth=1.0, linestyle=(0, (4, 3)))
+        axes.plot(student.x, _inside(student.y, axes), color=color, linewidth=1.2)
+        axes.axhline(teacher.y[0], color=color, linewidth=1.0, linestyle=(0, (4, 3)))
     axes.plot([], [], color=TEACHER, label="student")
     axes.plot([], [], color=TEACHER, linestyle=(0, (4, 3)), label="teacher")
-    axes.set(title="Weights", xlabel="time (s)", ylabel="weight (pA)", xlim=(0, time[-1]))
+    axes.set_xlim(0, chart.series[0].x[-1])
     axes.legend(frameon=False, fontsize="small", ncols=2)

@@ -206,8 +206,8 @@ def look(c: Constants, m: Memory, rule: int, state: int, limit: float, n_lanes: 
     """Whether a rule is still running in some lane; `status`, (16, n_rules), is brought up to date.
 
     A value of the rule that is not finite stays in its low-pass filter for good, so that looking now and then suffices.
-    Errors only grow, so that a mean error above the limit stays there; with a limit, one lane that is not finite decides
-    about all of them.
+    Errors only grow, so that a mean error above the limit stays there; with a limit, one lane that is not finite
+    decides about all of them.
     """
     zero = broadcast(0.0)
     mark = zero  # NaN after the first ∞ or NaN
@@ -248,10 +248,11 @@ def simulate(
 ) -> None:
     """Simulate every rule of `code` in every experiment.
 
-    limit: a rule whose mean error over the experiments exceeds it is given up. Written: status, fitness and weight_error, (16, n_rules): minus
-    the root of the summed squared difference of potentials, mV, −∞ unless still running; root of the mean squared
-    difference of weights at the end, pA, NaN unless still running. recorded_potential, (n_records,), recorded_weights,
-    (n_records, n_inputs), of rule 0 in lane 0 after every comparison_interval, or with no rows.
+    limit: a rule whose mean error over the experiments exceeds it is given up on all of them. Written: status, fitness
+    and weight_error, (16, n_rules): minus the root of the summed squared difference of potentials, mV, −∞ unless still
+    running; root of the mean squared difference of weights at the end, pA, NaN unless still running.
+    recorded_potential, (n_records,), recorded_weights, (n_records, n_inputs), of rule 0 in lane 0 after every
+    comparison_interval, or with no rows.
     """
     n_rules, n_inputs = status.shape[1], c.n_inputs
     width = c.block * LANES

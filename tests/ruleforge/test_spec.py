@@ -8,6 +8,7 @@ import pytest
 
 from ruleforge.errors import InputError, SpecificationError
 from ruleforge.family import family_class
+from ruleforge.search_settings import SearchSettings, methods_of
 from ruleforge.spec import DEFAULT_EVALUATIONS, JobSpec, apply_setting, job_spec, read_toml
 
 pytestmark = pytest.mark.usefixtures("toy_tasks")
@@ -23,6 +24,14 @@ EVERYTHING = {
         "signals": {"dw": ["E"]},
         "max_complexity": 11,
         "max_depth": 5,
+        "slot_operators": {"dw": ["*", "+"]},
+        "random_constants": [0.1, 10.0],
+        "nesting": {"sqrt": {"sqrt": 0}},
+        "units": "strict",
+        "zero_when": {"E": 0.0},
+        "sign": {"dw": "non_negative"},
+        "bounded": {"dw": 100.0},
+        "templates": {"dw": "E * ?"},
         "seed_rules": ["E*E"],
     },
     "search": {
@@ -32,6 +41,13 @@ EVERYTHING = {
         "crossover": 0.5,
         "small_rules": 0.25,
         "tournament": 4,
+        "tuned": 0.1,
+        "tuned_rules": 3,
+        "tuned_gain": True,
+        "islands": 2,
+        "migration_interval": 5,
+        "migrants": 2,
+        "stagnation": 9,
     },
     "budget": {"generations": 5, "evaluations": 50, "seconds": 60.0, "target": 1.5},
     "evaluator": {"fingerprints": False},
@@ -99,9 +115,13 @@ def test_hash_does_not_see_name_notes_and_tags():
     assert named != bare
 
 
+# Keys whose value is a table as a whole.
+TABLES = ("signals", "slot_operators", "nesting", "zero_when", "sign", "bounded", "templates")
+
+
 def leaves(table, path=()):
     for key, value in table.items():
-        if isinstance(value, dict) and key != "signals":
+        if isinstance(value, dict) and key not in TABLES:
             yield from leaves(value, (*path, key))
         else:
             yield (*path, key)
@@ -120,13 +140,28 @@ OTHER_VALUES = {
     "signals": {"dw": ["R"]},
     "max_complexity": 12,
     "max_depth": 6,
+    "slot_operators": {},
+    "random_constants": None,
+    "nesting": {"sqrt": {"sqrt": 1}},
+    "units": "ignored",
+    "zero_when": {},
+    "sign": {"dw": "non_positive"},
+    "bounded": {"dw": 90.0},
+    "templates": {},
     "seed_rules": [],
-    "method": None,  # there is only one
+    "method": "age_fitness",
     "population": 6,
     "offspring": 9,
     "crossover": 0.4,
     "small_rules": 0.3,
     "tournament": 3,
+    "tuned": 0.2,
+    "tuned_rules": 5,
+    "tuned_gain": False,
+    "islands": 3,
+    "migration_interval": 6,
+    "migrants": 1,
+    "stagnation": 0,
     "generations": 6,
     "evaluations": 51,
     "seconds": 61.0,
@@ -141,9 +176,10 @@ def test_hash_sees_everything_else():
     spec = job_spec(EVERYTHING).model_dump(mode="json")
     seen = {JobSpec.model_validate(spec).hash}
     paths = [path for path in leaves(spec) if path[-1] not in ("name", "notes", "tags")]
-    assert {path[-1] for path in paths} == set(OTHER_VALUES), "a new key needs another value here"
+    cartesian = [name for name in SearchSettings.model_fields if "mu_plus_lambda" not in methods_of(name)]
+    assert {path[-1] for path in paths} == {*OTHER_VALUES, *cartesian}, "a new key needs another value here"
     for path in paths:
-        if OTHER_VALUES[path[-1]] is None:
+        if path[-1] in cartesian:
             continue
         changed = JobSpec.model_validate(with_value(spec, path, OTHER_VALUES[path[-1]]))
         assert changed.hash not in seen, f"{'.'.join(path)} is not part of the hash"
@@ -187,6 +223,33 @@ def test_frozen():
         ({"search": {"crossover": 1.5}}, "/search/crossover", "less than or equal to 1, and 1.5 came"),
         ({"search": {"method": "magic"}}, "/search/method", "mu_plus_lambda.*and 'magic' came"),
         ({"search": {"population": 2}}, "/search", r"search.tournament \(3\) is larger than search.population \(2\)"),
+        ({"search": {"columns": 7}}, "/search", "columns is a setting of jordan2021, and the method is nsga2"),
+        (
+            {"search": {"method": "lexicase", "tournament": 2}},
+            "/search",
+            "tournament is a setting of mu_plus_lambda",
+        ),
+        ({"search": {"islands": 2, "migrants": 17}}, "/search", r"search.migrants \(17\) is larger than search.popul"),
+        ({"search": {"method": "jordan2021"}, "grammar": {"seed_rules": ["R"]}}, "/grammar/seed_rules", "cannot start"),
+        ({"grammar": {"slot_operators": {"dw": ["sqr"]}}}, "/grammar/slot_operators", "Did you mean 'sqrt'"),
+        ({"grammar": {"slot_operators": {"dv": ["+"]}}}, "/grammar/slot_operators", "unknown slot 'dv'"),
+        ({"grammar": {"random_constants": [3.0, 1.0]}}, "/grammar/random_constants", "the smaller one first"),
+        ({"grammar": {"random_constants": [0.0, 1.0]}}, "/grammar/random_constants", "two positive magnitudes"),
+        ({"grammar": {"nesting": {"exp": {"ex": 0}}}}, "/grammar/nesting", "unknown operator 'ex'"),
+        ({"grammar": {"nesting": {"exp": {"exp": -1}}}}, "/grammar/nesting", "0 or more"),
+        ({"grammar": {"units": "loose"}}, "/grammar/units", "'strict', and 'loose' came"),
+        ({"grammar": {"zero_when": {"Q": 0}}}, "/grammar/zero_when", "unknown signal 'Q'"),
+        ({"grammar": {"sign": {"dw": "good"}}}, "/grammar/sign/dw", "non_positive"),
+        ({"grammar": {"sign": {"dv": "non_negative"}}}, "/grammar/sign", "unknown slot 'dv'"),
+        ({"grammar": {"bounded": {"dw": 0}}}, "/grammar/bounded", "positive bound"),
+        ({"grammar": {"templates": {"dw": "E*R"}}}, "/grammar/templates/dw", "has no hole: write \\?"),
+        ({"grammar": {"templates": {"dw": "E*(?"}}}, "/grammar/templates/dw", "expected"),
+        ({"grammar": {"templates": {"dv": "?"}}}, "/grammar/templates", "unknown slot 'dv'"),
+        (
+            {"grammar": {"templates": {"dw": "E*?"}, "seed_rules": ["E*R", "R*E"]}},
+            "/grammar/seed_rules/1",
+            "does not follow the template",
+        ),
         ({"search": 3}, "/search", "and 3 came"),
         ({"budget": {"generations": 2.5}}, "/budget/generations", "and 2.5 came"),
         ({"budget": {"seconds": 0}}, "/budget/seconds", "greater than 0"),

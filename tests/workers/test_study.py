@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from ruleforge.errors import InputError, JobStopped, SpecificationError
+from ruleforge.statistics import wilson
 from workers.evaluators import SerialEvaluator
 from workers.evolve import run_job, submit
-from workers.study import censored_quartiles, run_study, study, study_result, submit_study, wilson
+from workers.study import censored_quartiles, run_study, study, study_result, submit_study
 
 SMALL = {
     **{"task": "reward", "seed": 3, "replicates": 2, "name": "sizes", "parameters": {"n_trials": 20}},

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from ruleforge.charts import Axis, Chart, Series
 from ruleforge.family import (
     SPLITS,
     FamilyParameters,
@@ -345,6 +346,18 @@ class NoUnit(Fit):
 class EmptyTrace(Fit):
     def trace(self, rule, instance):
         return {}
+
+
+class ForgetsAChart(Fit):
+    chart_kinds = ("curve",)
+
+
+class CrookedChart(Fit):
+    chart_kinds = ("curve",)
+
+    def charts(self, rule, traces):
+        line = Series("value", np.zeros(3), np.zeros(4))
+        return {"curve": Chart("curve", Axis("x", "1"), Axis("y", "1"), (line,))}
 
 
 class DrawsNothing(Fit):

@@ -19,7 +19,10 @@ class Bench:
     """Runs searches: `new` makes one, `step` takes it through a generation, `score` is a rule's fitness."""
 
     def new(self, task="toy", seed=1, search=None, grammar=None, **given):
-        settings = {"task": task, "seed": seed, "search": SMALL | (search or {}), "grammar": grammar or {}, **given}
+        chosen = {"method": "mu_plus_lambda"} | SMALL | (search or {})
+        if chosen["method"] == "lexicase":  # which holds no tournaments
+            del chosen["tournament"]
+        settings = {"task": task, "seed": seed, "search": chosen, "grammar": grammar or {}, **given}
         return make_search(job_spec(settings))
 
     def score(self, rule):
@@ -34,7 +37,13 @@ class Bench:
         return -round(distance, 6), Outcome.ok
 
     def step(self, search, score=None, at_most=None):
-        return search.tell([(score or self.score)(candidate.rule) for candidate in search.ask(at_most)])
+        asked = search.ask(at_most)
+        scores = [(score or self.score)(candidate.rule) for candidate in asked]
+        return search.tell(scores, [self.cases(c.rule, s[0]) for c, s in zip(asked, scores, strict=True)])
+
+    def cases(self, rule, fitness):
+        """Four instances, on which rules differ more than on the whole."""
+        return [fitness + (int(rule.id[place : place + 2], 16) % 5 - 2) for place in range(4)]
 
     def run(self, search, n_generations, score=None, at_most=None):
         return [self.step(search, score, at_most) for _ in range(n_generations)]

@@ -61,18 +61,18 @@ def test_rules_that_neither_live_nor_stand_on_the_front_are_let_go(bench):
     assert search.evaluations > 300
     bound = len(search.front) + search.n_survivors
     assert held[-1] - held[0] <= bound
-    assert len(search._standing) <= bound
+    assert len(search._ledger.standing) <= bound
 
 
 def test_forms_that_did_worse_are_remembered_only_while_it_matters(bench):
     long = "(R - 1)*E/1"
     search = bench.new(grammar={"seed_rules": [long]}, search={"small_rules": 0, "population": 2, "offspring": 2})
     bench.run(search, 80, lambda rule: (1.0 if rule.text == long else -1.0, Outcome.ok))
-    assert search._worse_forms
+    assert search._ledger._worse_forms
     for _ in range(200):
         bench.step(search, lambda rule: (float(2 - rule.complexity / 100), Outcome.ok))
         if not any(item.rule.text == long for item in search.front):
             break
     else:
         pytest.fail("no simpler and better rule was found")
-    assert not search._worse_forms
+    assert not search._ledger._worse_forms

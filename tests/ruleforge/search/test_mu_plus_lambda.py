@@ -159,7 +159,7 @@ def test_a_shorter_form_takes_the_place_of_what_it_repeats(bench):
     assert [item.rule.text for item in generation.front if item.behaviour == behaviour(Rule.parse(short, "toy"))] == [
         short
     ]
-    assert long not in [item.rule.text for item in search._population]
+    assert long not in [item.rule.text for item in search.living]
 
 
 def test_a_shorter_form_that_does_worse_does_not_push_the_better_one_out(bench):
@@ -205,7 +205,7 @@ def test_a_tiny_grammar_is_exhausted(bench, small_rules):
         n_generations += 1
     assert 15 < n_generations < 30
     assert search.evaluations == 2
-    assert sorted(item.rule.text for item in search._population) == ["R", "R + R"]
+    assert sorted(item.rule.text for item in search.living) == ["R", "R + R"]
 
 
 def test_a_rich_grammar_is_not(bench):
@@ -285,15 +285,15 @@ def test_offspring_win_ties(bench):
         generation = bench.step(search, lambda _: (1.0, Outcome.ok))
         newest = {item.behaviour for item in generation.judged}
         assert len(newest) == 6
-        assert {item.behaviour for item in search._population} == newest
+        assert {item.behaviour for item in search.living} == newest
 
 
 def test_parents_that_are_better_stay(bench):
     search = bench.new(search={"population": 6, "offspring": 6})
     bench.step(search, lambda _: (1.0, Outcome.ok))
-    parents = list(search._population)
+    parents = list(search.living)
     bench.step(search, lambda _: (0.0, Outcome.ok))
-    assert search._population == parents
+    assert list(search.living) == parents
 
 
 def test_the_population_is_the_best_so_far(bench):
@@ -301,7 +301,7 @@ def test_the_population_is_the_best_so_far(bench):
     seen = {}
     for _ in range(10):
         seen |= {item.behaviour: item.fitness for item in bench.step(search).judged}
-    assert [item.fitness for item in search._population] == sorted(seen.values(), reverse=True)[:5]
+    assert [item.fitness for item in search.living] == sorted(seen.values(), reverse=True)[:5]
 
 
 @pytest.mark.parametrize("n_seeds", [1, 3, 40])
@@ -344,7 +344,7 @@ def test_generations_tell_what_happened(bench):
     n_judged = np.cumsum([len(generation.judged) for generation in generations])
     assert [generation.evaluations for generation in generations] == n_judged.tolist()
     assert len({generation.history for generation in generations}) == 4
-    fitness = [item.fitness for item in search._population if item.outcome is Outcome.ok]
+    fitness = [item.fitness for item in search.living if item.outcome is Outcome.ok]
     assert generations[-1].median == np.median(fitness)
 
 

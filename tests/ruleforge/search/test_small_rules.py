@@ -6,10 +6,10 @@ import itertools
 
 from toy_families import Toy, Twin
 
+from ruleforge.grammar_settings import Grammar
 from ruleforge.language import Rule, behaviour
 from ruleforge.search.grammar import RuleGrammar
 from ruleforge.search.small_rules import SmallRules
-from ruleforge.spec import Grammar
 
 
 def grammar_of(family, operators=("+", "*"), constants=(1.0,)):
@@ -55,3 +55,11 @@ def test_two_slots_are_sampled_the_same_way_at_any_position():
     backwards = [grammar.rule_of(small.expressions_at(i)).text for i in reversed(range(20))]
     assert forwards == backwards[::-1]
     assert len(set(forwards)) > 15
+
+
+def test_of_two_slots_every_size_comes_equally_often():
+    rules = rules_of(grammar_of(Twin), n=900)
+    for slot in (0, 1):
+        sizes = [len(rule.expressions[slot]) for rule in rules]
+        for size in (1, 3, 5):
+            assert 240 < sizes.count(size) < 360

@@ -9,13 +9,13 @@ import pytest
 from deap import gp
 from toy_families import Toy, Twin
 
+from ruleforge.grammar_settings import Grammar
 from ruleforge.language import Rule
 from ruleforge.language.primitives import PRIMITIVES
 from ruleforge.language.tokens import checked
 from ruleforge.search.deap_operators import TreeOperators
 from ruleforge.search.grammar import RuleGrammar
 from ruleforge.search.variation import Variation
-from ruleforge.spec import Grammar
 
 FAMILIES = pytest.mark.parametrize("family", [Toy, Twin], ids=["one slot", "two slots"])
 

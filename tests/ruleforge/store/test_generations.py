@@ -146,12 +146,12 @@ def test_a_generation_that_fails_leaves_nothing(store, records, contents, fault)
 
 _DIES_IN_COMMIT = """
 import os, sys
-from ruleforge.store import jobs, open_store
+from ruleforge.store import generations, open_store
 from ruleforge.store.records import CandidateRecord, GenerationRecord, RuleRecord, ScoreRecord
 
 url, job = sys.argv[1:]
 store = open_store(url)
-jobs._add_event = lambda *_: os._exit(9)  # the last statement before the commit
+generations.add_events = lambda *_: os._exit(9)  # the last statement before the commit
 rule = RuleRecord("ff", "reward", "R", [["R"]], 1, "bb")
 store.commit_generation(job, GenerationRecord(
     number=1, search_state={}, history="x", evaluations=9, best=1.0, median=1.0, n_distinct=1, seconds=1.0,

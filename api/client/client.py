@@ -1,0 +1,212 @@
+"""`ruleforge.Client`: a service as Python sees it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Any, Literal, cast
+
+from api.client.address import DEFAULT_URL
+from api.client.connection import Connection
+from api.client.job import Job
+from api.client.rules import RecordedRule, as_recorded
+from ruleforge.errors import InputError
+from ruleforge.language.rule import Rule
+from workers.interface import Evaluation
+
+Json = dict[str, Any]
+
+
+class Client:
+    """A ruleforge service (`ruleforge serve`) at an address.
+
+    timeout: in seconds, for one answer; within it, what breaks on the way is tried again as far as that is harmless.
+    Use it as a context manager, or `close` it. Every method raises InputError (SpecificationError with a pointer to
+    each refused field) for what the service refuses, and ServiceError if it cannot be reached or is at fault.
+    """
+
+    def __init__(self, url: str = DEFAULT_URL, *, timeout: float = 30.0) -> None:
+        self._connection = Connection(url, timeout)
+
+    @property
+    def url(self) -> str:
+        """Where the service is."""
+        return self._connection.url
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; jobs go on."""
+        self._connection.close()
+
+    def __repr__(self) -> str:
+        return f"Client({self.url!r})"
+
+    # Jobs
+
+    def submit(
+        self, specification: Mapping[str, Any] | None = None, *, idempotency_key: str | None = None, **keys: Any
+    ) -> Job:
+        """Queue an evolution: a job specification as a mapping, as keywords (which go over it), or both.
+
+        Sent again when the answer is lost, it is still one job, because it carries an Idempotency-Key: its own, or
+        yours, if two processes might submit the same.
+        """
+        given = {**(specification or {}), **keys}
+        if given.get("replicates", 1) != 1:
+            raise InputError(
+                f"replicates: a job has one seed, and {given['replicates']!r} were asked for: use submit_study",
+                pointer="/replicates",
+            )
+        return Job(self._connection, self._queued("/jobs", given, idempotency_key))
+
+    def submit_study(
+        self, specification: Mapping[str, Any] | None = None, *, idempotency_key: str | None = None, **keys: Any
+    ) -> Json:
+        """Queue a study, a specification with `replicates` of 2 or more; what `study` gives."""
+        given = {**(specification or {}), **keys}
+        if given.get("replicates", 1) == 1:
+            raise InputError("replicates: a study has 2 or more, and 1 came: use submit", pointer="/replicates")
+        return self._queued("/jobs", given, idempotency_key)
+
+    def _queued(self, path: str, body: Mapping[str, Any], key: str | None) -> Json:
+        headers = {"Idempotency-Key": key or secrets.token_hex(16)}
+        answer: Json = self._connection.json("POST", path, body=dict(body), headers=headers)
+        return answer
+
+    def job(self, id: str) -> Job:
+        """The job of this id, or of an id that begins so."""
+        return Job(self._connection, self._connection.json("GET", f"/jobs/{_segment(id)}"))
+
+    def jobs(
+        self,
+        *,
+        state: str | None = None,
+        task: str | None = None,
+        kind: str | None = None,
+        spec_hash: str | None = None,
+    ) -> Iterator[Job]:
+        """The jobs, newest first, page by page; without their results until refreshed."""
+        query = {"state": state, "task": task, "kind": kind, "spec_hash": spec_hash}
+        return (Job(self._connection, item) for item in self._pages("/jobs", query))
+
+    def study(self, id: str) -> Json:
+        """A study: state, rows of statistics, jobs."""
+        found: Json = self._connection.json("GET", f"/studies/{_segment(id)}")
+        return found
+
+    # Rules
+
+    def rules(
+        self,
+        *,
+        task: str | None = None,
+        known: str | None = None,
+        min_fitness: float | None = None,
+        max_complexity: int | None = None,
+        text: str | None = None,
+        sort: Literal["fitness", "complexity", "found", "newest"] = "fitness",
+    ) -> Iterator[RecordedRule]:
+        """The rules of all jobs, one per behaviour, page by page.
+
+        known: name of a rule of the literature, "any" or "none"; text: part of the rule's text.
+        """
+        query = {
+            "task": task,
+            "known": known,
+            "min_fitness": min_fitness,
+            "max_complexity": max_complexity,
+            "text": text,
+            "sort": sort,
+        }
+        return (as_recorded(item) for item in self._pages("/rules", query))
+
+    def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[Json]:
+        cursor: str | None = None
+        while True:
+            page = self._connection.json("GET", path, query={**query, "cursor": cursor})
+            yield from page["items"]
+            cursor = page["next"]
+            if cursor is None:
+                return
+
+    def rule(self, id: str | Rule) -> RecordedRule:
+        """The rule of this id, or of an id that begins so."""
+        return as_recorded(self._connection.json("GET", self._rule_path(id)))
+
+    def export(self, id: str | Rule, format: str = "text", *, job: str | None = None) -> str:
+        """The rule as the text of a file: `text`, `latex`, `mathml`, `python` or `json`.
+
+        job: whose parameters it names [default: the newest that found it].
+        """
+        query = {"format": format, "job": job}
+        return self._connection.request("GET", f"{self._rule_path(id)}/export", query=query).text
+
+    def trace(self, id: str | Rule, *, job: str | None = None) -> Json:
+        """What happens in simulations with the rule, as arrays for charts."""
+        found: Json = self._connection.json("GET", f"{self._rule_path(id)}/trace", query={"job": job})
+        return found
+
+    def figure(self, id: str | Rule, kind: str | None = None, *, job: str | None = None) -> str:
+        """A picture of what the rule does, as SVG."""
+        query = {"kind": kind, "job": job}
+        return self._connection.request("GET", f"{self._rule_path(id)}/figure.svg", query=query).text
+
+    def lineage(self, id: str | Rule, depth: int | None = None) -> Json:
+        """What the rule was made of, in the job that found it first: nodes and edges."""
+        found: Json = self._connection.json("GET", f"{self._rule_path(id)}/lineage", query={"depth": depth})
+        return found
+
+    @staticmethod
+    def _rule_path(id: str | Rule) -> str:
+        return f"/rules/{id.id if isinstance(id, Rule) else _segment(id)}"
+
+    def evaluate(
+        self,
+        task: str,
+        rule: str | Rule,
+        *,
+        split: Literal["training", "validation", "test"] = "training",
+        n: int | None = None,
+        seed: int = 0,
+        timeout: float | None = None,
+        **parameters: Any,
+    ) -> Evaluation:
+        """Score one rule on n instances of a split, as `ruleforge.evaluate` does, on the service's workers.
+
+        Waits for the score, which goes ahead of evolutions; raises WaitTimeoutError after `timeout` seconds.
+        """
+        asked: Json = {"task": task, "rule": str(rule), "split": split, "seed": seed, "parameters": parameters}
+        job = Job(self._connection, self._queued("/rules:evaluate", asked | ({} if n is None else {"n": n}), None))
+        return cast(Evaluation, job.wait(timeout=timeout))
+
+    # The service
+
+    def tasks(self) -> list[Json]:
+        """The task families: slots, signals, parameters, known rules."""
+        items: list[Json] = self._connection.json("GET", "/tasks")["items"]
+        return items
+
+    def task(self, name: str) -> Json:
+        """One task family."""
+        found: Json = self._connection.json("GET", f"/tasks/{_segment(name)}")
+        return found
+
+    def cluster(self) -> Json:
+        """Who scores, what runs where, what is waiting."""
+        found: Json = self._connection.json("GET", "/cluster")
+        return found
+
+
+def _segment(text: str) -> str:
+    """A part of a path that cannot lead anywhere else."""
+    if not text or not all(character.isalnum() or character in "-_" for character in text):
+        raise InputError(f"expected an id or a name of letters and digits, and {text!r} came")
+    return text

@@ -1,0 +1,117 @@
+"""Pictures, traces and simplified formulas: work of seconds, done by a process beside the service, and kept."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections import OrderedDict
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from api.http.problems import RETRY_AFTER, Problem
+from ruleforge.store import FoundRule
+
+# How long one piece of work may take, in seconds; how many may wait; how many characters of answers are kept.
+SECONDS, MOST_WAITING, KEPT = 60.0, 16, 64_000_000
+# A long answer is one line: larger than what a stream takes by default.
+LONGEST_LINE = 64 * 1024 * 1024
+
+
+class Drawing:
+    """Asks `api.http.drawer`, which is started when first needed and ended when it takes too long."""
+
+    def __init__(self) -> None:
+        self._process: Process | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self._waiting = 0
+        self._kept: OrderedDict[str, str] = OrderedDict()
+        self._size = 0
+
+    async def figure(self, found: FoundRule, parameters: Mapping[str, Any], kind: str | None) -> str:
+        """SVG of what the rule does."""
+        return await self._ask("figure", found, parameters=parameters, kind=kind)
+
+    async def trace(self, found: FoundRule, parameters: Mapping[str, Any]) -> str:
+        """What happens in a simulation, as arrays for charts, in JSON."""
+        return await self._ask("trace", found, parameters=parameters)
+
+    async def simplified(self, found: FoundRule) -> str:
+        """A form with fewer nodes, in JSON; null if there is none."""
+        return await self._ask("simplified", found)
+
+    async def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            if self._process.returncode is None:
+                self._process.kill()
+            await self._process.wait()
+            self._process = None
+
+    async def _ask(self, what: str, found: FoundRule, **options: Any) -> str:
+        question = json.dumps(
+            {"what": what, "task": found.rule.task, "tokens": found.rule.tokens, **options}, sort_keys=True
+        )
+        if question in self._kept:
+            self._kept.move_to_end(question)
+            return self._kept[question]
+        if self._waiting >= MOST_WAITING:
+            raise Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE, "many pictures are being drawn: try again", headers=RETRY_AFTER
+            )
+        self._waiting += 1
+        try:
+            async with self._one_at_a_time:
+                if question in self._kept:  # whoever was before may have asked the same
+                    return self._kept[question]
+                answer = await self._answer(question)
+                self._keep(question, answer)
+                return answer
+        finally:
+            self._waiting -= 1
+
+    def _keep(self, question: str, answer: str) -> None:
+        """Until others, asked for more lately, need the room."""
+        self._kept[question] = answer
+        self._size += len(answer)
+        while self._size > KEPT:
+            self._size -= len(self._kept.popitem(last=False)[1])
+
+    async def _answer(self, question: str) -> str:
+        """One question to the process. Whatever interrupts this ends the process, whose answer nobody would read."""
+        try:
+            async with asyncio.timeout(SECONDS):
+                process = await self._running()
+                assert process.stdin is not None
+                assert process.stdout is not None
+                process.stdin.write(question.encode() + b"\n")
+                await process.stdin.drain()
+                line = await process.stdout.readline()
+        except TimeoutError:
+            await self.close()
+            raise Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE, f"the picture took more than {SECONDS:.0f} s", headers=RETRY_AFTER
+            ) from None
+        except (ConnectionError, ValueError):
+            line = b""
+        except BaseException:
+            await asyncio.shield(self.close())
+            raise
+        if not line:
+            await self.close()
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "the drawing process ended: try again", headers=RETRY_AFTER)
+        answer = json.loads(line)
+        if "refused" in answer:
+            pointer, reason = answer["refused"]
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, reason, [(pointer, reason)])
+        done: str = answer["done"]
+        return done
+
+    async def _running(self) -> Process:
+        if self._process is None or self._process.returncode is not None:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "api.http.drawer"), stdin=PIPE, stdout=PIPE, limit=LONGEST_LINE
+            )
+        return self._process

@@ -1,0 +1,87 @@
+"""Scoring one rule as a job: ahead of evolutions, with the numbers of `evaluate`, through any interruption."""
+
+from __future__ import annotations
+
+import pytest
+
+import ruleforge
+from ruleforge.errors import InputError
+from ruleforge.store import RequestKey
+from workers.evaluation import KIND, EvaluationSpec, run_evaluation, submit_evaluation
+from workers.evaluators import SerialEvaluator
+from workers.evolve import submit
+from workers.runner import Runner
+
+ASKED = EvaluationSpec(task="reward", rule="0.5*(R - 1)*E", parameters={"n_trials": 20}, n=3, seed=2)
+
+
+def silent(_):
+    pass
+
+
+def states(store, job):
+    return [event["payload"]["state"] for event in store.events(job) if event["kind"] == "state"]
+
+
+def test_the_result_is_that_of_evaluate(store):
+    id = submit_evaluation(store, ASKED)
+    assert store.job(id).kind == KIND
+    assert run_evaluation(store, id, SerialEvaluator()) == "succeeded"
+    result = store.job(id).result
+    expected = ruleforge.evaluate("reward", ASKED.rule, n=3, seed=2, n_trials=20)
+    assert tuple(result["fitness"]) == expected.fitness
+    assert (result["aggregate"], result["mean"]) == (expected.aggregate, expected.mean)
+    assert result["rule"] == "0.5*(R - 1)*E"
+    assert store.rule(result["id"]).rule.text == result["rule"], "so that it can be drawn"
+    assert states(store, id) == ["queued", "running", "succeeded"]
+    with pytest.raises(InputError, match="has ended already"):
+        run_evaluation(store, id, SerialEvaluator())
+
+
+def test_defaults_are_filled_in_and_equal_ones_have_equal_hashes(store):
+    spec = store.job(submit_evaluation(store, EvaluationSpec(task="reward", rule="R*E"))).spec
+    assert (spec["n"], spec["split"], spec["parameters"]["n_trials"]) == (10, "training", 500)
+    hashes = {
+        store.job(submit_evaluation(store, EvaluationSpec(task="reward", rule=text, n=n))).spec_hash
+        for text, n in (("R*E", None), ("R * E", 10), ("(R)*E", 10))
+    }
+    assert len(hashes) == 1
+    once = [submit_evaluation(store, ASKED, RequestKey("k", "d")) for _ in range(2)]
+    assert once[0] == once[1]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"rule": "(R - 1)*Q"}, {"rule": "R -"}, {"task": "nonsense"}, {"parameters": {"n_trials": 0}}],
+)
+def test_what_is_refused_is_not_queued(store, wrong):
+    with pytest.raises(InputError):
+        submit_evaluation(store, ASKED.model_copy(update=wrong))
+    assert store.jobs() == []
+
+
+def test_the_runner_takes_it_before_evolutions(store, jobs):
+    evolution = submit(store, jobs.spec())
+    evaluation = submit_evaluation(store, ASKED)
+    assert [item.id for item in store.waiting(("evolution", KIND))] == [evaluation, evolution]
+    assert Runner(store, SerialEvaluator(), 1, silent).run(until_idle=True) == {"succeeded": 2}
+
+
+def test_one_that_is_stopped_goes_back_into_the_queue(store):
+    id = submit_evaluation(store, ASKED)
+    assert run_evaluation(store, id, SerialEvaluator(), stop=lambda: True, when_stopped="queued") == "queued"
+    assert store.job(id).result is None
+    assert run_evaluation(store, id, SerialEvaluator()) == "succeeded"
+
+
+def test_a_fault_is_recorded(store):
+    id = submit_evaluation(store, ASKED)
+
+    class Faulty(SerialEvaluator):
+        def score(self, *_, **__):
+            raise RuntimeError("the machine is on fire")
+
+    said = []
+    assert Runner(store, Faulty(), 1, said.append).run(until_idle=True) == {"failed": 1}
+    assert store.job(id).state == "failed"
+    assert "the machine is on fire" in store.events(id)[-1]["payload"]["reason"]

@@ -1,0 +1,50 @@
+"""What every exported form says of a rule beside the rule itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ruleforge.family import TaskFamily, family_class, validated_parameters
+from ruleforge.language.identity import Recognition, recognise
+from ruleforge.language.rule import Rule
+from ruleforge.store import FoundRule as RecordedRule
+from workers.interface import FoundRule as RuleOfResult
+from workers.scoring import finite
+
+Exportable = Rule | RecordedRule | RuleOfResult
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A rule with its family, the family's parameters and its measured scores.
+
+    parameters: complete and JSON-ready; fitness: training, None where not measured or not finite; validation:
+    aggregate, mean, standard_error and n, None where not measured.
+    """
+
+    rule: Rule
+    family: type[TaskFamily]
+    parameters: Mapping[str, Any]
+    fitness: float | None
+    validation: Mapping[str, Any] | None
+    outcome: str | None
+
+    @property
+    def known(self) -> Recognition | None:
+        """The rule of the literature that it equals, if there is one."""
+        return recognise(self.rule, self.family.known_rules())
+
+
+def described(given: Exportable, parameters: Mapping[str, Any] | None) -> Exported:
+    """Gather what is known of a rule. Raises InputError for parameters that its family refuses."""
+    rule = given if isinstance(given, Rule) else given.rule
+    if not isinstance(rule, Rule):
+        rule = Rule.from_tokens(rule.tokens, rule.task)
+    family = family_class(rule.task)
+    checked = validated_parameters(family, parameters or {}).model_dump(mode="json")
+    fitness = None if isinstance(given, Rule) else finite(given.fitness)
+    validation = None if isinstance(given, Rule) else given.validation
+    outcome = given.outcome if isinstance(given, RecordedRule) else None
+    return Exported(rule, family, checked, fitness, validation, outcome)
