@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 
+import numpy as np
+
+from ruleforge.family import Scores
 from workers.evaluators.threads import Unit
 
 # The longest unit, where the family's batches allow it: so long may a lost one have to be computed again.
@@ -77,6 +81,19 @@ def cut(
         for keys in _parts(n_keys, instances_per_batch, key_parts)
         for rules in _parts(n_rules, rules_per_batch, rule_parts)
     ]
+
+
+def interleaved(n_rules: int, rules_per_batch: int) -> list[int]:
+    """An order of rules in which each batch has some from the beginning, the middle and the end."""
+    batches = math.ceil(n_rules / rules_per_batch)
+    return [place for first in range(batches) for place in range(first, n_rules, batches)]
+
+
+def in_order(scores: Scores, order: Sequence[int]) -> Scores:
+    """The scores of rules that were put into an order, as they were before."""
+    back = np.argsort(order)
+    metrics = {name: values[back] for name, values in scores.metrics.items()}
+    return Scores(scores.fitness[back], tuple(scores.outcome[place] for place in back), metrics)
 
 
 def _divisions(batches: int) -> list[int]:

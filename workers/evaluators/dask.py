@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from ruleforge.family import Scores
 from workers.cluster.connection import LOCAL, Connection
-from workers.evaluators.cutting import SECONDS_PER_MESSAGE, SECONDS_PER_TASK, Costs, cut
+from workers.evaluators.cutting import SECONDS_PER_MESSAGE, SECONDS_PER_TASK, Costs, cut, in_order, interleaved
 from workers.evaluators.interface import Evaluator, Request
 from workers.evaluators.messages import Messages
 from workers.evaluators.remote import plain_call
@@ -54,6 +54,9 @@ class DaskEvaluator(Evaluator):
         short = cost is not None and cost * n_rules * n_keys <= SHORT_SECONDS * workers
         per_unit = SECONDS_PER_MESSAGE if short else SECONDS_PER_TASK
         units = cut(n_rules, n_keys, family.rules_per_batch, family.instances_per_batch, workers, cost, per_unit)
+        # Neighbours in the order of asking are alike in what they cost, and units should be alike in length instead.
+        order = interleaved(n_rules, family.rules_per_batch)
+        request = request._replace(rules=[request.rules[place] for place in order])
         plain = plain_call(request)
         found: list[list[Scores] | None] = [None] * len(units)
         if short:
@@ -64,7 +67,7 @@ class DaskEvaluator(Evaluator):
             call.begin()
             self._last = call
             results = call.finish()
-        return put_together(units, results, n_keys)
+        return [in_order(scores, order) for scores in put_together(units, results, n_keys)]
 
     def close(self) -> None:
         """Leave the cluster; an embedded one ends."""
