@@ -190,7 +190,7 @@ class _Run:
         self.search: Search = make_search(self.spec)
         self.generations = job.generation
         self.effort = Effort()
-        self.fitness: dict[str, NDArray[np.float64]] = {}  # per training instance, of the survivors
+        self.fitness: dict[str, NDArray[np.float64]] = {}  # per training instance, of the rules that may compete
         training = self.spec.instances.training
         assert training is not None
         self.keys = self.family.keys("training", training, self.spec.seed, self.spec.instances.source)
@@ -200,8 +200,8 @@ class _Run:
     def _restore(self, state: dict[str, Any]) -> None:
         self.search.restore(state["search"], map(self._judged, self.store.archive(self.job.id)))
         self.effort = Effort(**state["effort"])
-        survivors = [judged.rule for judged in self.search.survivors]
-        self._remember(score_rules(self.evaluator, self.family, survivors, self.keys, store=self.store))
+        rules = [judged.rule for judged in self._competitors()]
+        self._remember(score_rules(self.evaluator, self.family, rules, self.keys, store=self.store))
 
     def run(self) -> dict[str, Any]:
         self.observer.on_start(self.job, self.spec)
@@ -267,9 +267,14 @@ class _Run:
         return scores, Effort(len(rules), len(rules) * len(self.keys), len(rules) * len(self.keys))
 
     def _remember(self, scores: list[RuleScore]) -> None:
-        """Keep the fitness per instance of the rules that the next candidates compete with, and of no others."""
+        """Keep the fitness per instance of the rules that later candidates may compete with, and of no others."""
         known = {**self.fitness, **{score.rule.id: score.fitness for score in scores}}
-        self.fitness = {item.rule.id: known[item.rule.id] for item in self.search.survivors}
+        self.fitness = {item.rule.id: known[item.rule.id] for item in self._competitors()}
+
+    def _competitors(self) -> list[Judged]:
+        """What lives, and the front, whose rules may come back to life; as far as they are ok."""
+        distinct = {item.rule.id: item for item in [*self.search.living, *self.search.front]}
+        return [item for item in distinct.values() if item.outcome is Outcome.ok]
 
     def _record(self, generation: Generation, scores: list[RuleScore], seconds: float) -> GenerationRecord:
         return GenerationRecord(

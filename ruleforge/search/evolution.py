@@ -86,13 +86,21 @@ class Evolution:
 
     @property
     def survivors(self) -> tuple[Judged, ...]:
-        """The rules that new ones compete with; only those whose outcome is ok."""
-        return tuple(item for item in self.living if item.outcome is Outcome.ok)
+        """The living rules that racing measures new ones by: of each island the best, as far as they are ok."""
+        best: dict[str, Judged] = {}
+        for island in self._islands:
+            fine = sorted((m.judged for m in island.members if m.ok), key=lambda item: -item.fitness)
+            best |= {item.behaviour: item for item in fine[: self._n_to_beat]}
+        return tuple(best.values())
 
     @property
     def n_survivors(self) -> int:
-        """μ, over all islands."""
-        return self._settings.population * len(self._islands)
+        """As many, over all islands."""
+        return self._n_to_beat * len(self._islands)
+
+    @property
+    def _n_to_beat(self) -> int:
+        return math.ceil(self._selection.share_to_beat * self._settings.population)
 
     def ask(self, at_most: int | None = None) -> list[Candidate]:
         """Candidates to be scored now, each behaviour once; at most so many of them are of new behaviours."""

@@ -79,12 +79,16 @@ class Search(Protocol):
         """Nothing new has been found for so long that going on is no use."""
 
     @property
+    def living(self) -> tuple[Judged, ...]:
+        """The rules of all populations, each once, whatever their outcome."""
+
+    @property
     def survivors(self) -> tuple[Judged, ...]:
-        """The rules that new ones compete with, each once; only those whose outcome is ok."""
+        """The living rules that racing measures new ones by, each once; only those whose outcome is ok."""
 
     @property
     def n_survivors(self) -> int:
-        """How many rules survive a generation."""
+        """How many there are of these at most: a new rule has to be expected among so many best."""
 
     def ask(self, at_most: int | None = None) -> list[Candidate]:
         """Candidates to be scored now, each behaviour once; at most so many of them are of new behaviours."""

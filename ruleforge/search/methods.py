@@ -24,6 +24,8 @@ from ruleforge.search.selection import (
 from ruleforge.search_settings import SearchSettings
 from ruleforge.spec import JobSpec
 
+# Of the methods in which not only the fittest survive.
+SHARE_TO_BEAT = 0.5
 _FITNESS_AND_COMPLEXITY: Survival = pareto(fitness_of, simplicity_of)
 _FITNESS_AND_AGE: Survival = pareto(fitness_of, youth_of)
 
@@ -33,16 +35,16 @@ def _mu_plus_lambda(parent: Choice) -> Selection:
 
 
 def _nsga2(parent: Choice) -> Selection:
-    return Selection(_FITNESS_AND_COMPLEXITY, parent)
+    return Selection(_FITNESS_AND_COMPLEXITY, parent, share_to_beat=SHARE_TO_BEAT)
 
 
 def _age_fitness(parent: Choice) -> Selection:
     """Age-fitness Pareto optimisation (Schmidt & Lipson, Genetic Programming Theory and Practice VIII, 2011)."""
-    return Selection(_FITNESS_AND_AGE, parent, follows_age=True, newcomers=1)
+    return Selection(_FITNESS_AND_AGE, parent, follows_age=True, newcomers=1, share_to_beat=SHARE_TO_BEAT)
 
 
 def _lexicase(_: Choice) -> Selection:
-    return Selection(_FITNESS_AND_COMPLEXITY, lexicase, reads_cases=True)
+    return Selection(_FITNESS_AND_COMPLEXITY, lexicase, reads_cases=True, share_to_beat=SHARE_TO_BEAT)
 
 
 # The methods over trees, which differ in whom they select.

@@ -44,7 +44,8 @@ class Selection:
     """One way of selecting, pure: what is drawn comes from the generator given.
 
     follows_age: members grow older; reads_cases: they keep their fitness per instance; newcomers: how many rules by
-    chance every generation has.
+    chance every generation has; share_to_beat: what part of a population, the best by fitness, a new rule is measured
+    by in racing. Where simple or young rules live beside better ones, all of them would let everything pass.
     """
 
     survivors: Survival
@@ -52,6 +53,7 @@ class Selection:
     follows_age: bool = False
     reads_cases: bool = False
     newcomers: int = 0
+    share_to_beat: float = 1.0
 
 
 def truncation(pool: Sequence[Member], size: int) -> list[Member]:

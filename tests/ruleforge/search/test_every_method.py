@@ -207,8 +207,13 @@ def test_no_more_live_than_may(bench, new, name):
     search = new(name)
     for _ in range(12):
         bench.step(search, smooth)
-        assert len(search.living) <= search.n_survivors
+        settings = search._settings
+        assert len(search.living) <= settings.population * settings.islands
+        assert len(search.survivors) <= search.n_survivors <= settings.population * settings.islands
         assert set(search.survivors) <= set(search.living)
+        # Racing measures new rules by the best of those that live.
+        fitness = [item.fitness for item in search.survivors]
+        assert max(fitness, default=-math.inf) == max((item.fitness for item in search.living), default=-math.inf)
 
 
 @EVERY
