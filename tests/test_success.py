@@ -103,7 +103,7 @@ def test_ablations_are_configurations_of_one_file(harness, tmp_path, capsys):
     arguments = ("ablation", "reward", "--seeds", "3:5", "--only", "default", "--only", "mu_plus_lambda")
     rows = harness(*arguments)
     assert [(row["label"], row["seed"]) for row in rows] == [
-        (label, n) for label in ("default", "nsga2") for n in (3, 4)
+        (label, n) for label in ("default", "mu_plus_lambda") for n in (3, 4)
     ]
     assert rows[2]["settings"] == ["search.method=mu_plus_lambda"]
     assert rows[0]["spec_hash"] != rows[2]["spec_hash"]
