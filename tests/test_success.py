@@ -100,18 +100,18 @@ def test_searches_that_are_there_are_not_run_again(harness, capsys):
 
 
 def test_ablations_are_configurations_of_one_file(harness, tmp_path, capsys):
-    arguments = ("ablation", "reward", "--seeds", "3:5", "--only", "default", "--only", "nsga2")
+    arguments = ("ablation", "reward", "--seeds", "3:5", "--only", "default", "--only", "mu_plus_lambda")
     rows = harness(*arguments)
     assert [(row["label"], row["seed"]) for row in rows] == [
-        (label, n) for label in ("default", "nsga2") for n in (3, 4)
+        (label, n) for label in ("default", "mu_plus_lambda") for n in (3, 4)
     ]
-    assert rows[2]["settings"] == ["search.method=nsga2"]
+    assert rows[2]["settings"] == ["search.method=mu_plus_lambda"]
     assert rows[0]["spec_hash"] != rows[2]["spec_hash"]
     capsys.readouterr()
     harness("report", "--figure", str(tmp_path / "found.png"))
     text = capsys.readouterr().out
     assert "| default | 2 of 2 | 1.00 | 0.34 … 1.00 |" in text
-    assert "| nsga2 | 2 of 2 |" in text
+    assert "| mu_plus_lambda | 2 of 2 |" in text
     assert "### reward: training fitness ≥ 1000" in text
     assert "0 of 2" in text
     assert (tmp_path / "found.png").read_bytes().startswith(b"\x89PNG")
