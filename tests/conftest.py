@@ -6,7 +6,6 @@ import itertools
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.ports import free_port
 
 # Ends the server when this process ends, however it does: the pipe then closes, and `read` returns.
 _WATCHED = '"$@" & server=$!; read -r _; kill -QUIT $server; wait $server'
@@ -48,12 +49,6 @@ def _programs() -> Path:
     return Path(somewhere).resolve().parent
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[PostgresqlServer]:
     """A server with an empty cluster, in a temporary folder."""
@@ -68,7 +63,7 @@ def postgresql_server() -> Iterator[PostgresqlServer]:
         options = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
         initdb = [programs / "initdb", "-D", folder / "data", *options]
         subprocess.run(initdb, check=True, capture_output=True, cwd=folder, **as_user)
-        port = _free_port()
+        port = free_port()
         settings = {
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": folder,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import yaml
 
 import ruleforge
 from ruleforge.store import END_STATES, open_store
+from tests.ports import free_port
 
 ROOT = Path(__file__).parent.parent
 PROGRAMS = Path(sys.executable).parent
@@ -51,17 +51,11 @@ def services() -> dict[str, Any]:
     return found
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def answers(client: httpx.Client) -> bool:
-    """Whether the service has begun."""
+    """Whether the service has begun; whoever else may answer at its port makes it end, which the caller sees."""
     try:
         return client.get("/readyz").status_code == 200
-    except httpx.ConnectError:
+    except httpx.TransportError:
         return False
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ import pytest
 from ruleforge.errors import EvaluatorLostError, InputError, JobStopped
 from ruleforge.family import InstanceKey, Scores, family
 from ruleforge.language.rule import Rule
+from tests.ports import free_port
 from workers.cluster.compatibility import METADATA, cautions, facts, refusals
 from workers.cluster.connection import scheduler_place
 from workers.evaluators import SerialEvaluator
@@ -238,9 +238,7 @@ class Cluster:
         self.folder, self.file = folder, folder / "scheduler.json"
         paths = [str(path), os.environ.get("PYTHONPATH", "")]
         self.environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = str(probe.getsockname()[1])
+        self.port = str(free_port())
         self.address = f"tcp://127.0.0.1:{self.port}"
         self.running: list[subprocess.Popen] = []
         self.scheduler = self.start_scheduler()

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import ruleforge
+from tests.ports import free_port
 
 # A job that ends within a second, and one that does not end.
 SMALL: Mapping[str, Any] = {
@@ -25,12 +26,6 @@ SMALL: Mapping[str, Any] = {
 }
 ENDLESS: Mapping[str, Any] = {**SMALL, "budget": {"generations": 1_000_000}}
 SCRIPT = Path(sys.executable).parent / "ruleforge"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Server:

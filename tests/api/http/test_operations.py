@@ -8,6 +8,7 @@ import socket
 import pytest
 
 from tests.api.http.conftest import serving
+from tests.ports import free_port
 
 
 def metrics(service):
@@ -81,12 +82,10 @@ def test_tasks_and_cluster(service):
 @pytest.mark.timeout(120)
 def test_a_service_that_scores_on_a_cluster(tmp_path):
     """`serve --no-runner --scheduler`: shows who is there, and that nobody is when nobody is."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        nowhere = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
-        with serving(f"sqlite:///{tmp_path}/a.db", "--no-runner", "--scheduler", nowhere) as service:
-            scheduler = service.get("/api/v1/cluster").json()["scheduler"]
-            assert scheduler == {"address": nowhere, "reachable": False, "workers": []}
+    nowhere = f"tcp://127.0.0.1:{free_port()}"
+    with serving(f"sqlite:///{tmp_path}/a.db", "--no-runner", "--scheduler", nowhere) as service:
+        scheduler = service.get("/api/v1/cluster").json()["scheduler"]
+        assert scheduler == {"address": nowhere, "reachable": False, "workers": []}
 
 
 def test_a_port_that_is_taken(command_line, tmp_path):
