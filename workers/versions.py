@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ruleforge.family import TaskFamily
-from ruleforge.kernel.compiler import kernel_version
+from ruleforge.kernel.version import kernel_version
 
 
 def cpu_model() -> str:

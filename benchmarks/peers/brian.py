@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.peers.process import NoPeer, Peer
 from benchmarks.problems import Problem
-from ruleforge.kernel.compiler import cache_root
+from ruleforge.kernel.version import cache_root
 
 SERVER = Path(__file__).with_name("brian_server.py")
 NOTES = {

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.process import NoPeer, Peer
-from ruleforge.kernel.compiler import cache_root
+from ruleforge.kernel.version import cache_root
 
 NEST_NOTES = {
     "reward": "iaf_psc_exp with escape noise, static synapses, all trials in one call of Simulate: no reset between "

@@ -17,7 +17,6 @@ import numpy as np
 from ruleforge.errors import InputError
 from ruleforge.language.identity import outputs
 from ruleforge.language.rule import Rule
-from ruleforge.language.symbolic import from_sympy, to_sympy
 from ruleforge.language.tokens import Tokens
 
 SECONDS = 10.0
@@ -71,6 +70,8 @@ def _compared(rule: Rule, simple: Rule) -> Simplified:
 
 def _simplify(tokens: Tokens, symbols: list[str]) -> Tokens:
     import sympy
+
+    from ruleforge.language.symbolic import from_sympy, to_sympy
 
     return from_sympy(sympy.simplify(to_sympy(tokens), rational=False), symbols)
 

@@ -8,7 +8,7 @@ import platform
 from collections.abc import Mapping
 
 from ruleforge.errors import InputError
-from ruleforge.kernel.compiler import kernel_version
+from ruleforge.kernel.version import kernel_version
 from workers.versions import cpu_model
 
 # Under this name the scheduler keeps the facts of the cluster, for workers that want to join.
@@ -28,7 +28,7 @@ def facts() -> Mapping[str, str]:
     packages = {name: importlib.metadata.version(name) for name in ("ruleforge", "numba", "numpy", "distributed")}
     return {
         **packages,
-        "kernel": kernel_version("ruleforge.kernel.compiler"),
+        "kernel": kernel_version("ruleforge.kernel.version"),
         "python": ".".join(platform.python_version_tuple()[:2]),
         "cpu": cpu_model(),
         "cpu features": binding.get_host_cpu_features().flatten(),

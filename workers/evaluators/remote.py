@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ruleforge.errors import InputError
 from ruleforge.family import InstanceKey, Outcome, Scores, TaskFamily, checked_split, family, family_class
-from ruleforge.kernel.compiler import kernel_version
+from ruleforge.kernel.version import kernel_version
 from ruleforge.language.rule import Rule
 from workers.cluster.compatibility import REFUSED, facts, refusals
 from workers.evaluators.cutting import Costs

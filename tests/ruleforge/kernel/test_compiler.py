@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ruleforge.kernel.compiler import SIMULATION_FLAGS, cache_root, kernel_version, source_digest
+from ruleforge.kernel.compiler import SIMULATION_FLAGS
 from ruleforge.kernel.interpreter import interpret
+from ruleforge.kernel.version import cache_root, kernel_version, source_digest
 
 FACTOR = """
 from ruleforge.kernel.compiler import kernel
@@ -76,7 +77,7 @@ def test_kernels_come_from_the_cache_until_something_is_edited(package):
 def test_version_covers_the_whole_package(package):
     script = """
 import plasticity.kernels, plasticity.parts.factor, ruleforge.kernel.interpreter
-from ruleforge.kernel.compiler import kernel_version
+from ruleforge.kernel.version import kernel_version
 modules = ("plasticity", "plasticity.kernels", "plasticity.parts", "plasticity.parts.factor")
 print(len({kernel_version(module) for module in modules}))
 print(kernel_version("plasticity"), kernel_version("ruleforge.kernel.interpreter"))
@@ -90,7 +91,7 @@ print(kernel_version("plasticity"), kernel_version("ruleforge.kernel.interpreter
 def test_a_module_by_itself_is_its_own_package(tmp_path):
     (tmp_path / "plasticity").mkdir()
     (tmp_path / "alone.py").write_text("import math\n")
-    script = "import alone; from ruleforge.kernel.compiler import kernel_version; print(kernel_version('alone'))"
+    script = "import alone; from ruleforge.kernel.version import kernel_version; print(kernel_version('alone'))"
     before = say(tmp_path / "plasticity", script)
     (tmp_path / "beside.py").write_text("import math\n")
     assert say(tmp_path / "plasticity", script) == before
