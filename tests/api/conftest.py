@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import ruleforge
 from api.command_line import main
 
 # A job that ends within a second.
@@ -20,6 +21,12 @@ SMALL = (
     *("--set", "n_trials=20", "--set", "instances.training=2", "--set", "instances.validation=3"),
     *("--set", "search.population=8", "--set", "search.offspring=8"),
 )
+# Long enough to be caught in the middle, short enough to be run twice.
+MIDDLING = (
+    *("--set", "n_trials=100", "--set", "instances.training=4", "--set", "instances.validation=3"),
+    *("--set", "search.population=16", "--set", "search.offspring=16"),
+)
+MIDDLING_SEED = ("--seed", "8", "--generations", "20")
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,20 @@ class CommandLine:
 def command_line() -> CommandLine:
     """Commands as processes."""
     return CommandLine()
+
+
+@pytest.fixture(scope="session")
+def undisturbed() -> dict[str, Any]:
+    """The result of the middling job, through the Python interface and in one go."""
+    return ruleforge.evolve(
+        "reward",
+        db="sqlite://",
+        seed=8,
+        budget={"generations": 20},
+        parameters={"n_trials": 100},
+        instances={"training": 4, "validation": 3},
+        search={"population": 16, "offspring": 16},
+    ).raw
 
 
 @pytest.fixture

@@ -9,31 +9,11 @@ from pathlib import Path
 
 import pytest
 
-import ruleforge
 from ruleforge.store import open_store
+from tests.api.conftest import MIDDLING, MIDDLING_SEED
 
-# Long enough to be caught in the middle, short enough to be run twice.
-JOB = (
-    *("evolve", "reward", "--seed", "8", "--generations", "20", "--workers", "2"),
-    *("--set", "n_trials=100", "--set", "instances.training=4", "--set", "instances.validation=3"),
-    *("--set", "search.population=16", "--set", "search.offspring=16"),
-)
+JOB = ("evolve", "reward", *MIDDLING_SEED, *MIDDLING, "--workers", "2")
 RECORD = "sqlite:///record.db"
-
-
-@pytest.fixture(scope="module")
-def undisturbed():
-    """The same job through the Python interface, in one go."""
-    result = ruleforge.evolve(
-        "reward",
-        db="sqlite://",
-        seed=8,
-        budget={"generations": 20},
-        parameters={"n_trials": 100},
-        instances={"training": 4, "validation": 3},
-        search={"population": 16, "offspring": 16},
-    )
-    return result.raw
 
 
 def essence(result: dict) -> dict:

@@ -10,27 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from ruleforge.store import open_store
-
-SEED = ("--seed", "8", "--generations", "20")
-SIZE = (
-    *("--set", "n_trials=100", "--set", "instances.training=4", "--set", "instances.validation=3"),
-    *("--set", "search.population=16", "--set", "search.offspring=16"),
-)
-
-
-@pytest.fixture(scope="module")
-def undisturbed():
-    import ruleforge
-
-    return ruleforge.evolve(
-        "reward",
-        db="sqlite://",
-        seed=8,
-        budget={"generations": 20},
-        parameters={"n_trials": 100},
-        instances={"training": 4, "validation": 3},
-        search={"population": 16, "offspring": 16},
-    ).raw
+from tests.api.conftest import MIDDLING, MIDDLING_SEED
 
 
 @contextmanager
@@ -59,7 +39,7 @@ def states(store, job):
 
 def test_a_runner_that_is_killed_is_taken_over_and_nothing_is_lost(command_line, tmp_path, record_url, undisturbed):
     here = ("--db", record_url)
-    job = command_line.run(tmp_path, "evolve", "reward", *SEED, *SIZE, *here, "--detach").out.strip()
+    job = command_line.run(tmp_path, "evolve", "reward", *MIDDLING_SEED, *MIDDLING, *here, "--detach").out.strip()
     with open_store(record_url) as store:
         assert store.job(job).state == "queued"
         with running(command_line.start(tmp_path, "runner", *here)) as process:
@@ -80,7 +60,7 @@ def test_a_runner_that_is_killed_is_taken_over_and_nothing_is_lost(command_line,
 
 def test_pause_resume_cancel_and_sigterm_reach_a_runner(command_line, here, tmp_path, record_url, undisturbed):
     where = ("--db", record_url)
-    job = here("evolve", "reward", *SEED, *SIZE, *where, "--detach", "--json").json["job"]
+    job = here("evolve", "reward", *MIDDLING_SEED, *MIDDLING, *where, "--detach", "--json").json["job"]
     with open_store(record_url) as store, running(command_line.start(tmp_path, "runner", *where)) as process:
         wait_for(store, job, lambda record: record.generation >= 1, process)
         paused = here("pause", job[:8], *where, "--json").json
@@ -88,7 +68,7 @@ def test_pause_resume_cancel_and_sigterm_reach_a_runner(command_line, here, tmp_
         assert here("pause", job, *where).out.strip() == f"Job {job} is paused."
         at = store.job(job).generation
         endless = ("--seed", "9", "--generations", "100000")
-        other = here("evolve", "reward", *endless, *SIZE, *where, "--detach").out.strip()
+        other = here("evolve", "reward", *endless, *MIDDLING, *where, "--detach").out.strip()
         wait_for(store, other, lambda record: record.generation >= 1, process)
         refused = here("resume", other, *where)
         assert refused.code == 2

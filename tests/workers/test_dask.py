@@ -99,19 +99,25 @@ def test_a_worker_that_is_killed_between_generations_changes_nothing(jobs, store
     assert killed
 
 
+class Killer:
+    """As `stop` of a call: kills one worker as soon as work was seen, and never asks to stop."""
+
+    def __init__(self, evaluator: DaskEvaluator, seen: Path) -> None:
+        self.evaluator, self.seen, self.killed = evaluator, seen, False
+
+    def __call__(self) -> bool:
+        if not self.killed and self.seen.exists():
+            os.kill(next(iter(self.evaluator.connection.client.run(os.getpid).values())), signal.SIGKILL)
+            self.killed = True
+        return False
+
+
 def test_a_worker_that_is_killed_while_it_scores_changes_nothing(embedded, tmp_path):
     """Each unit that was lost is computed again, and no score is there twice."""
     slow = made(seconds=0.1, log=str(tmp_path / "seen"))
-    killed = []
-
-    def kill_once():
-        if not killed and (tmp_path / "seen").exists():
-            killed.append(next(iter(embedded.connection.client.run(os.getpid).values())))
-            os.kill(killed[0], signal.SIGKILL)
-        return False
-
-    found = embedded.score(slow, made_rules(2), made_keys(10), stop=kill_once)
-    assert killed
+    killer = Killer(embedded, tmp_path / "seen")
+    found = embedded.score(slow, made_rules(2), made_keys(10), stop=killer)
+    assert killer.killed
     assert values(found) == values(SerialEvaluator().score(made(), made_rules(2), made_keys(10)))
 
 
@@ -192,16 +198,9 @@ def test_a_worker_that_is_killed_while_it_answers_a_message_changes_nothing(embe
     assert values(embedded.score(slow, made_rules(2), made_keys(10))) == expected
     wait_for(lambda: len(embedded.connection.client.nthreads()) == 2)
     (tmp_path / "seen").unlink()
-    killed = []
-
-    def kill_once():
-        if not killed and (tmp_path / "seen").exists():
-            killed.append(next(iter(embedded.connection.client.run(os.getpid).values())))
-            os.kill(killed[0], signal.SIGKILL)
-        return False
-
-    assert values(embedded.score(slow, made_rules(2), made_keys(10), stop=kill_once)) == expected
-    assert killed
+    killer = Killer(embedded, tmp_path / "seen")
+    assert values(embedded.score(slow, made_rules(2), made_keys(10), stop=killer)) == expected
+    assert killer.killed
 
 
 def test_a_worker_may_compile_after_its_start(tmp_path):
