@@ -31,8 +31,8 @@ from ruleforge.store import (
 from workers.evaluators.interface import Evaluator, never
 from workers.lease import RESUMABLE, leased
 from workers.racing import Effort, race
-from workers.scoring import RuleScore, final_records, rule_object, rule_record, score_rules
-from workers.validation import best_validated, validate
+from workers.scoring import RuleScore, final_records, nearest_known, rule_object, rule_record, score_rules
+from workers.validation import best_validated, validate, with_test_fitness
 from workers.versions import differences, versions
 
 
@@ -316,17 +316,19 @@ class _Run:
         assert n is not None
         self.observer.on_validation(len(front), n)
         validated = validate(self.evaluator, self.family, [item.rule for item in front], n, self.store, self.stop)
-        rows = [
-            rule_object(rule_record(item.rule, self.recogniser), item.fitness, item.outcome.value, score.summary())
-            for item, score in zip(front, validated.scores, strict=True)
-        ]
+        rows = []
+        for item, score in zip(front, validated.scores, strict=True):
+            record = rule_record(item.rule, self.recogniser)
+            row = rule_object(record, item.fitness, item.outcome.value, score.summary())
+            rows.append({**row, "nearest_known": nearest_known(item.rule, self.recogniser)})
+        best = with_test_fitness(self.evaluator, self.family, best_validated(rows), n, self.store, self.stop)
         job = self.store.job(self.job.id)
         result = {
             "job": job.id,
             "task": job.task,
             "state": "succeeded",
             "champion": rows[-1] if rows else None,
-            "best_validated": best_validated(rows),
+            "best_validated": best,
             "front": rows,
             "generations": job.generation,
             "evaluations": self.search.evaluations,

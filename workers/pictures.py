@@ -1,9 +1,10 @@
-"""Pictures of rules: the family traces and draws, this sees to instances, kinds and files."""
+"""Pictures of rules: the family traces and draws, this sees to instances, kinds and files (of other pictures too)."""
 
 from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,15 +35,18 @@ def figure_kinds(family: type[TaskFamily]) -> tuple[str, ...]:
 
 def draw_rule(family: TaskFamily, rule: Rule, path: Path, *, n: int = EXPERIMENTS, kind: str | None = None) -> None:
     """Draw a rule's behaviour on the first n validation instances into a file (png, svg or pdf by its ending)."""
-    format = path.suffix.removeprefix(".").lower()
-    if format not in FORMATS:
-        raise InputError(f"--figure: expected a file name ending in {', '.join(FORMATS)}, and {str(path)!r} came")
-    if not path.parent.is_dir():
-        raise InputError(f"--figure: the folder {path.parent} does not exist: create it first")
-    picture = _rendered(family, rule, kind, format, n)
+    write_picture(path, lambda format: _rule_picture(family, rule, kind, format, n))
+
+
+def write_picture(path: Path, picture: Callable[[str], bytes]) -> None:
+    """Write what `picture` gives for the format that the file's name ends in; nothing is left where that fails.
+
+    Raises InputError for another format, and where the file cannot be written.
+    """
+    written = picture(picture_format(path))
     partial = path.with_name(f".{path.name}.partial")
     try:
-        partial.write_bytes(picture)
+        partial.write_bytes(written)
         partial.replace(path)
     except OSError as error:
         raise InputError(f"--figure: {path} cannot be written: {error.strerror}") from None
@@ -50,12 +54,22 @@ def draw_rule(family: TaskFamily, rule: Rule, path: Path, *, n: int = EXPERIMENT
         partial.unlink(missing_ok=True)
 
 
+def picture_format(path: Path) -> str:
+    """The format that a file's name asks for. Raises InputError for another, and where there is no such folder."""
+    format = path.suffix.removeprefix(".").lower()
+    if format not in FORMATS:
+        raise InputError(f"--figure: expected a file name ending in {', '.join(FORMATS)}, and {str(path)!r} came")
+    if not path.parent.is_dir():
+        raise InputError(f"--figure: the folder {path.parent} does not exist: create it first")
+    return format
+
+
 def figure_svg(family: TaskFamily, rule: Rule, kind: str | None = None, *, n: int = EXPERIMENTS) -> str:
     """The same picture as SVG text, equal for equal arguments. `kind`: one of `figure_kinds` [default: the first]."""
-    return _rendered(family, rule, kind, "svg", n).decode("utf-8")
+    return _rule_picture(family, rule, kind, "svg", n).decode("utf-8")
 
 
-def _rendered(family: TaskFamily, rule: Rule, kind: str | None, format: str, n: int) -> bytes:
+def _rule_picture(family: TaskFamily, rule: Rule, kind: str | None, format: str, n: int) -> bytes:
     kinds = figure_kinds(type(family))
     if not kinds:
         raise InputError(f"{family.name} has no picture of its rules", pointer="/kind")
@@ -63,6 +77,18 @@ def _rendered(family: TaskFamily, rule: Rule, kind: str | None, format: str, n: 
     if kind not in kinds:
         raise InputError(unknown_name("kind of picture", kind, kinds), pointer="/kind")
     _, traces = validation_traces(family, rule, n)
+
+    def draw(figure: Figure) -> None:
+        if kind == OVERVIEW:
+            family.draw(rule, traces, figure)
+        else:
+            draw_chart(charts_of(family, rule, traces)[kind], figure)
+
+    return rendered(draw, SIZE if kind == OVERVIEW else SIZE_OF_CHART, format)
+
+
+def rendered(draw: Callable[[Figure], None], size: tuple[float, float], format: str) -> bytes:
+    """The file of a picture of that size in inches; equal pictures are equal files."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -71,12 +97,9 @@ def _rendered(family: TaskFamily, rule: Rule, kind: str | None, format: str, n: 
     undated: dict[str, Any] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[format]
     picture = io.BytesIO()
     with _drawing, rc_context({"svg.hashsalt": "ruleforge"}):
-        figure = Figure(figsize=SIZE if kind == OVERVIEW else SIZE_OF_CHART, dpi=130)
+        figure = Figure(figsize=size, dpi=130)
         FigureCanvasAgg(figure)
-        if kind == OVERVIEW:
-            family.draw(rule, traces, figure)
-        else:
-            draw_chart(charts_of(family, rule, traces)[kind], figure)
+        draw(figure)
         _settle(figure)
         figure.savefig(picture, format=format, metadata=undated)
     return picture.getvalue()

@@ -113,6 +113,12 @@ def rule_record(rule: Rule, recogniser: Recogniser, identity: str | None = None)
     )
 
 
+def nearest_known(rule: Rule, recogniser: Recogniser) -> dict[str, Any] | None:
+    """The rule of the literature that a rule is most like, and how far it is from it (JSON-ready)."""
+    found = recogniser.nearest(rule)
+    return None if found is None else {"name": found.name, "distance": round(found.distance, 4)}
+
+
 def finite(value: float | None) -> float | None:
     """The number, or None if it is not finite: how JSON, Markdown and the record write it."""
     return value if value is not None and math.isfinite(value) else None

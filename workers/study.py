@@ -14,7 +14,7 @@ from typing import Any
 from ruleforge.errors import JobStopped, SpecificationError
 from ruleforge.family import family_class
 from ruleforge.spec import JobSpec, job_spec
-from ruleforge.statistics import wilson
+from ruleforge.statistics import Times, fisher_exact, log_rank, quartiles, wilson
 from ruleforge.store import END_STATES, JobHeldError, JobRecord, NewStudy, RequestKey, Store
 from workers.evaluators.interface import Evaluator, never
 from workers.evolve import Observer, SilentObserver, new_job, run_job
@@ -142,11 +142,15 @@ def study_result(store: Store, study_id: str) -> dict[str, Any]:
     record = store.study(study_id)
     jobs = [_job_row(store, label, store.job(id)) for label, id in record.jobs]
     labels = [item["label"] for item in record.spec[CONFIGURATION]]
+    groups = [[job for job in jobs if job["configuration"] == label] for label in labels]
     return {
         "study": record.id,
         "name": record.name,
         "state": _state(jobs),
-        "rows": [_row(label, [job for job in jobs if job["configuration"] == label]) for label in labels],
+        "rows": [
+            _row(label, group, groups[0] if place else None)
+            for place, (label, group) in enumerate(zip(labels, groups, strict=True))
+        ],
         "jobs": jobs,
     }
 
@@ -180,52 +184,55 @@ def _job_row(store: Store, label: str, job: JobRecord) -> dict[str, Any]:
         "seconds": job.seconds,
         "history": job.history,
         "champion": champion,
+        "best_validated": result.get("best_validated"),
     }
 
 
-def _row(label: str, jobs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _row(label: str, jobs: Sequence[Mapping[str, Any]], first: Sequence[Mapping[str, Any]] | None) -> dict[str, Any]:
     done = [job for job in jobs if job["state"] == "succeeded"]
-    judged = [job for job in done if job["target"] is not None]
-    reached = [job["evaluations_to_target"] for job in judged]
-    successes = sum(item is not None for item in reached)
+    times = times_of(jobs)
+    successes, n = len(times.reached), times.n
+    targets = [job["target"] for job in done if job["target"] is not None]
     validations = [job["champion"]["validation_fitness"]["mean"] for job in done if job["champion"]]
+    tests = [(job["best_validated"] or {}).get("test_fitness", {}).get("mean") for job in done]
     return {
         "configuration": label,
         "n": len(jobs),
         "succeeded": len(done),
-        "target": judged[0]["target"] if judged else None,
+        "target": targets[0] if targets else None,
         "reached": successes,
-        "success_rate": successes / len(judged) if judged else None,
-        "interval": wilson(successes, len(judged)) if judged else None,
-        "evaluations_to_target": censored_quartiles(
-            reached, [job["evaluations"] for job in judged if job["evaluations_to_target"] is None]
-        ),
+        "success_rate": successes / n if n else None,
+        "interval": wilson(successes, n) if n else None,
+        "evaluations_to_target": _evaluations(times),
+        "against_first": None if first is None else _compared(times, times_of(first)),
         "validation_fitness": _summary([value for value in validations if value is not None]),
+        "test_fitness": _summary([value for value in tests if value is not None]),
     }
 
 
-def censored_quartiles(reached: Sequence[int | None], censored: Sequence[int]) -> dict[str, int | None]:
-    """Quartiles of the evaluations to the target; None stands for a job that ended without it, and lies beyond.
+def _evaluations(times: Times) -> dict[str, float | None]:
+    """Quartiles of the evaluations to the target; `censored_at`: the most that a job had which did not reach it."""
+    names = ("lower_quartile", "median", "upper_quartile")
+    return {**dict(zip(names, quartiles(times), strict=True)), "censored_at": max(times.censored, default=None)}
 
-    A quartile is the smallest number that at least that share of the jobs had reached the target by, None where fewer
-    did; `censored_at`: the largest number of evaluations of a job that did not.
-    """
-    ordered = sorted(item for item in reached if item is not None)
 
-    def quantile(share: float) -> int | None:
-        place = math.ceil(share * len(reached)) - 1
-        return ordered[place] if 0 <= place < len(ordered) else None
+def times_of(jobs: Sequence[Mapping[str, Any]]) -> Times:
+    """Evaluations to the target of the jobs that have ended and have one."""
+    judged = [job for job in jobs if job["state"] == "succeeded" and job["target"] is not None]
+    reached = tuple(job["evaluations_to_target"] for job in judged if job["evaluations_to_target"] is not None)
+    return Times(reached, tuple(job["evaluations"] for job in judged if job["evaluations_to_target"] is None))
 
-    return {
-        "lower_quartile": quantile(0.25),
-        "median": quantile(0.5),
-        "upper_quartile": quantile(0.75),
-        "censored_at": max(censored, default=None),
-    }
+
+def _compared(times: Times, first: Times) -> dict[str, float] | None:
+    """How probable such a difference to the first configuration is by chance, of the rates and of the evaluations."""
+    if not times.n or not first.n:
+        return None
+    p_rate = fisher_exact(len(times.reached), times.n, len(first.reached), first.n)
+    return {"p_success_rate": p_rate, "p_evaluations": log_rank(times, first)[1]}
 
 
 def _summary(values: Sequence[float]) -> dict[str, float | int | None]:
-    """Of the champions' validation fitness: mean, standard error, best and number of jobs."""
+    """Of a fitness per job: mean, standard error, best and number of jobs."""
     if not values:
         return {"mean": None, "standard_error": None, "best": None, "n": 0}
     error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None

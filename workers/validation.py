@@ -15,8 +15,8 @@ from ruleforge.store import Store
 from workers.evaluators.interface import Evaluator, never
 from workers.scoring import RuleScore, score_rules
 
-# The validation instances are our own samples and the same for every job, whatever it was trained on, so that
-# validation fitness compares between jobs.
+# The validation and test instances are our own samples and the same for every job, whatever it was trained on, so
+# that such fitness compares between jobs.
 VALIDATION_SEED = 0
 
 
@@ -60,6 +60,25 @@ def _compared(champion: RuleScore, scores: Sequence[RuleScore], names: dict[str,
         "champion_minus_known": float(np.mean(difference)),
         "standard_error": float(np.std(difference, ddof=1)) / math.sqrt(n) if n > 1 else None,
     }
+
+
+def with_test_fitness(
+    evaluator: Evaluator,
+    family: TaskFamily,
+    best: dict[str, Any] | None,
+    n: int,
+    store: Store,
+    stop: Callable[[], bool] = never,
+) -> dict[str, Any] | None:
+    """The rule that validation chose, with its fitness on n test instances, which nothing else of a job looks at.
+
+    Having been chosen by validation fitness, that figure flatters it; this one does not.
+    """
+    if best is None:
+        return None
+    keys = family.keys("test", n, VALIDATION_SEED)
+    (score,) = score_rules(evaluator, family, [Rule.parse(best["rule"], family.name)], keys, store=store, stop=stop)
+    return {**best, "test_fitness": score.summary()}
 
 
 def best_validated(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:

@@ -50,6 +50,12 @@ def known(item: Mapping[str, Any]) -> str:
     return "" if name is None else name if factor in (None, 1.0) else f"{factor:.4g} × {name}"
 
 
+def nearest(item: Mapping[str, Any]) -> str:
+    """What a rule without a name resembles, if anything."""
+    found = item.get("nearest_known")
+    return "" if found is None else f"nearest: {found['name']}, distance {found['distance']:.2g}"
+
+
 def plain_table(title: str) -> Table:
     """The look of every table: a title, a rule under the head, no boxes, so that 80 columns hold much."""
     return Table(
@@ -91,6 +97,9 @@ def conclusion(result: Mapping[str, Any]) -> str:
     lines = [f"Champion (highest training fitness): {_named(champion)}."]
     if best and best["id"] != champion["id"]:
         lines.append(f"Best on unseen instances: {_named(best)}.")
+    if best and (test := best.get("test_fitness")):
+        digits = digits_for([test["mean"]])
+        lines.append(f"On test instances, opened for {best['rule']} alone: {validation(test, digits)}.")
     if compared and not (champion["known_as"] == compared["known_as"] and champion["known_factor"] == 1.0):
         gap, error = compared["champion_minus_known"], compared["standard_error"] or 0.0
         verdict = "better than" if gap > error else "worse than" if gap < -error else "as good as"
@@ -108,7 +117,9 @@ def conclusion(result: Mapping[str, Any]) -> str:
 
 def _named(item: Mapping[str, Any]) -> str:
     name = known(item)
-    return f"{item['rule']}, which is {name}" if name else f"{item['rule']}, which has no name here"
+    if name:
+        return f"{item['rule']}, which is {name}"
+    return f"{item['rule']}, which has no name here ({nearest(item) or 'like no known rule'})"
 
 
 class JobDisplay:

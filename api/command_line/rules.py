@@ -12,11 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from api.command_line.app import Database, Json, Settings, Task, Workers, app, print_json, screen
-from api.command_line.display import digits_for, known, number, plain_table, rule_cell, validation
+from api.command_line.display import digits_for, known, nearest, number, plain_table, rule_cell, validation
 from api.command_line.interrupts import Interrupts
 from api.command_line.record import found_object
 from ruleforge.errors import InputError
 from ruleforge.family import TaskFamily, family, family_class, family_names
+from ruleforge.language.identity import Recogniser
 from ruleforge.language.rule import Rule
 from ruleforge.language.simplify import simplified
 from ruleforge.spec import apply_setting
@@ -28,6 +29,7 @@ from workers.evaluators.choose import make_evaluator
 from workers.interface import database_url
 from workers.pictures import draw_rule
 from workers.reproduce import reproduce as run_reproduction
+from workers.scoring import nearest_known
 
 RuleId = Annotated[
     str,
@@ -219,6 +221,7 @@ def show(
         **found_object(found),
         "latex": rule.latex,
         "tokens": rule.to_tokens(),
+        "nearest_known": nearest_known(rule, Recogniser(chosen.known_rules())),
         "simplified": simple
         and {
             "rule": simple.rule.text,
@@ -264,7 +267,7 @@ def _print_rule(item: dict[str, Any]) -> None:
         table.add_row("simplified", Text(f"{simple['rule']}   (relative difference {difference:.1e}{moved})"))
     table.add_row("LaTeX", Text(item["latex"]))
     table.add_row("task", item["task"])
-    table.add_row("known as", known(item) or "–")
+    table.add_row("known as", known(item) or nearest(item) or "–")
     table.add_row("complexity", str(item["complexity"]))
     table.add_row("training fitness", number(item["fitness"], digits))
     table.add_row("validation fitness", validation(item["validation_fitness"], digits))

@@ -18,8 +18,10 @@ from ruleforge.spec import read_toml
 from ruleforge.store import open_store
 from workers.evaluators.choose import make_evaluator
 from workers.interface import database_url
+from workers.pictures import picture_format
 from workers.study import run_study, study_result, submit_study
 from workers.study import study as read_study
+from workers.study_figure import draw_study
 
 
 @app.command()
@@ -30,6 +32,9 @@ def study(
     detach: Annotated[
         bool, typer.Option("--detach", help="Only queue the jobs; `ruleforge runner` runs them.")
     ] = False,
+    figure: Annotated[
+        Path | None, typer.Option(help="Draw how soon the target was reached into this file (png, svg, pdf).")
+    ] = None,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
@@ -39,6 +44,8 @@ def study(
     its jobs have ended.
     """
     asked = read_study(read_toml(file))
+    if figure is not None:
+        picture_format(figure)  # what is wrong is said before anything is run
     with open_store(database_url(database)) as store:
         id = submit_study(store, asked)
         if detach:
@@ -51,6 +58,8 @@ def study(
                     result = run_study(store, id, evaluator, observer=display, stop=interrupts.requested)
             finally:
                 evaluator.close()
+    if figure is not None:
+        draw_study(result, figure)
     if as_json:
         print_json(result)
     else:
@@ -59,18 +68,23 @@ def study(
 
 def _table(result: Mapping[str, Any]) -> Table:
     table = plain_table(f"Study {result['study']}: {result['state']} (rates with 95 % interval, fitness ± s.e.)")
-    titles = ("configuration", "jobs", "reached", "success rate", "evaluations to target", "validation of champions")
+    titles = ["configuration", "jobs", "reached", "success rate", "evaluations to target", "validation, champions"]
+    titles.append("test, best validated")
+    several = len(result["rows"]) > 1
+    if several:
+        titles.append("p (Fisher, log-rank)")
     for title in titles:
         table.add_column(title, justify="left" if title == "configuration" else "right", overflow="fold")
     for row in result["rows"]:
-        fitness = row["validation_fitness"]
+        figures = [row["validation_fitness"], row["test_fitness"]]
         table.add_row(
             Text(row["configuration"]),
             f"{row['succeeded']} of {row['n']}",
             "–" if row["target"] is None else f"{row['reached']} (target {row['target']:g})",
             _rate(row),
             _evaluations(row["evaluations_to_target"], row["target"]),
-            validation(fitness, digits_for([fitness["mean"]])) if fitness["n"] else number(None),
+            *(validation(each, digits_for([each["mean"]])) if each["n"] else number(None) for each in figures),
+            *([_chance(row["against_first"])] if several else []),
         )
     return table
 
@@ -80,6 +94,11 @@ def _rate(row: Mapping[str, Any]) -> str:
         return "–"
     low, high = row["interval"]
     return f"{100 * row['success_rate']:.0f} % ({100 * low:.0f} … {100 * high:.0f})"
+
+
+def _chance(p: Mapping[str, float] | None) -> str:
+    """How probable such a difference to the first configuration is by chance: of the rates, of the evaluations."""
+    return "" if p is None else f"{p['p_success_rate']:.2g}, {p['p_evaluations']:.2g}"
 
 
 def _evaluations(quartiles: Mapping[str, Any], target: float | None) -> str:

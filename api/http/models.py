@@ -65,10 +65,20 @@ class Simplification(BaseModel):
     simplified: Simplified | None
 
 
+class NearestKnown(BaseModel):
+    """The rule of the literature that a rule is most like."""
+
+    name: str
+    distance: float = Field(
+        ge=0, le=1, description="share of its outputs that no positive multiple of the known rule gives; 0: none"
+    )
+
+
 class RuleDetails(FoundRuleObject):
-    """A rule with its tokens."""
+    """A rule with its tokens, and what it resembles."""
 
     tokens: list[list[str | float]] = Field(description="by slot, in prefix order")
+    nearest_known: NearestKnown | None = Field(description="null if it is like none")
 
 
 class Progress(BaseModel):

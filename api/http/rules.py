@@ -21,11 +21,14 @@ from api.http.pages import Query as StrictQuery
 from api.http.present import PREFIX, found_fields, found_object, job_details
 from api.http.problems import ACCEPTED, Problem, responses
 from api.http.service import Here
+from ruleforge.family import family_class
+from ruleforge.language.identity import Recogniser
+from ruleforge.language.rule import Rule
 from ruleforge.store import FoundRule, RuleQuery
 from workers.evaluation import EvaluationSpec, submit_evaluation
 from workers.export import FORMATS, format_named
 from workers.export import export_rule as exported
-from workers.scoring import finite
+from workers.scoring import finite, nearest_known
 
 router = APIRouter(prefix=PREFIX, tags=["rules"], route_class=ConditionalRoute)
 in_json = Depends(offering(JSON))
@@ -57,7 +60,9 @@ def list_rules(
 def get_rule(found: BegunRule) -> models.RuleDetails:
     """One rule as it was written, with its formula as LaTeX and MathML."""
     tokens = [list(expression) for expression in found.rule.tokens]
-    return models.RuleDetails(**found_fields(found), tokens=tokens)
+    rule = Rule.from_tokens(tokens, found.rule.task)
+    nearest = nearest_known(rule, Recogniser(family_class(rule.task).known_rules()))
+    return models.RuleDetails(**found_fields(found), tokens=tokens, nearest_known=nearest)
 
 
 @router.get("/rules/{id}/simplified", responses=responses(404), dependencies=[in_json])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -93,6 +94,18 @@ class Recognition:
         return self.name if self.factor == 1.0 else f"{self.factor:.4g} × {self.name}"
 
 
+@dataclass(frozen=True)
+class Nearest:
+    """The known rule that a rule is most like.
+
+    distance: of the rule's outputs on all probe inputs, the share (in quadrature) that no positive multiple of the
+    known rule's gives: 0 for proportional rules, 1 for those that have nothing in common or opposite signs.
+    """
+
+    name: str
+    distance: float
+
+
 def _proportional(values: list[NDArray[np.float64]], known: list[NDArray[np.float64]]) -> float | None:
     """The positive factor, one for all slots, with values = factor·known; None if there is none."""
     factor: float | None = None
@@ -133,21 +146,22 @@ def _direction(values: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     return unit
 
 
+def _all_outputs(rule: Rule) -> list[NDArray[np.float64]]:
+    return [outputs(e, slot) for slot, e in zip(rule.slots, rule.expressions, strict=True)]
+
+
 class Recogniser:
-    """Finds the known rule that a rule equals on the probe inputs, up to a positive factor."""
+    """Finds the known rule that a rule equals on the probe inputs, up to a positive factor, or is most like."""
 
     def __init__(self, known_rules: Mapping[str, KnownRule]) -> None:
-        self._known = [
-            (name, [outputs(e, slot) for slot, e in zip(known.rule.slots, known.rule.expressions, strict=True)])
-            for name, known in known_rules.items()
-        ]
+        self._known = [(name, _all_outputs(known.rule)) for name, known in known_rules.items()]
         self._directions = np.array([_direction(values) for _, values in self._known])
 
     def recognise(self, rule: Rule) -> Recognition | None:
         """The match, an equal one before one with a factor; None if there is none."""
         if not self._known:
             return None
-        values = [outputs(e, slot) for slot, e in zip(rule.slots, rule.expressions, strict=True)]
+        values = _all_outputs(rule)
         best: Recognition | None = None
         for index in np.flatnonzero(self._directions @ _direction(values) > LEAST_COSINE):
             name, theirs = self._known[index]
@@ -160,6 +174,20 @@ class Recogniser:
                 return found
             best = best or found
         return best
+
+    def nearest(self, rule: Rule) -> Nearest | None:
+        """The known rule of the smallest distance, the first of several; None if nothing is like any of them.
+
+        Outputs that are not finite count as 0.
+        """
+        if not self._known:
+            return None
+        cosines = self._directions @ _direction(_all_outputs(rule))
+        index = int(np.argmax(cosines))
+        cosine = float(cosines[index])
+        if cosine <= 0.0:
+            return None
+        return Nearest(self._known[index][0], math.sqrt(max(0.0, 1.0 - cosine * cosine)))
 
 
 def recognise(rule: Rule, known_rules: Mapping[str, KnownRule]) -> Recognition | None:

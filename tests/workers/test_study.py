@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 
 from ruleforge.errors import InputError, JobStopped, SpecificationError
-from ruleforge.statistics import wilson
+from ruleforge.family import family
+from ruleforge.language.rule import Rule
+from ruleforge.statistics import Times, fisher_exact, log_rank, quartiles, wilson
 from workers.evaluators import SerialEvaluator
 from workers.evolve import run_job, submit
-from workers.study import censored_quartiles, run_study, study, study_result, submit_study
+from workers.scoring import score_rules
+from workers.study import run_study, study, study_result, submit_study, times_of
+from workers.study_figure import draw_study
 
 SMALL = {
     **{"task": "reward", "seed": 3, "replicates": 2, "name": "sizes", "parameters": {"n_trials": 20}},
@@ -133,14 +137,58 @@ def test_the_interval_of_a_rate_is_wilsons(successes, n, low, high):
     assert mirrored == pytest.approx([1 - high, 1 - low], abs=5e-5)
 
 
+def test_configurations_are_compared_with_the_first(store):
+    """Whatever the jobs reached: the figures are those of the statistics' own functions over the jobs' rows."""
+    result = run_study(store, submit_study(store, study(SMALL)), SerialEvaluator())
+    small, hopeless = result["rows"]
+    assert small["against_first"] is None
+    by_label = {
+        row["configuration"]: [job for job in result["jobs"] if job["configuration"] == row["configuration"]]
+        for row in result["rows"]
+    }
+    first, other = times_of(by_label["small"]), times_of(by_label["hopeless"])
+    assert (len(first.reached), len(other.censored)) == (2, 1)
+    assert hopeless["against_first"] == {
+        "p_success_rate": fisher_exact(0, 1, 2, 2),
+        "p_evaluations": log_rank(other, first)[1],
+    }
+    assert hopeless["against_first"]["p_success_rate"] == pytest.approx(1 / 3)
+
+
+def test_the_test_split_is_opened_once_and_for_the_best_validated_alone(store, jobs):
+    asked = []
+
+    class Watching(SerialEvaluator):
+        def score(self, family, rules, keys, *arguments, **options):
+            if keys and keys[0].split == "test":
+                asked.append([rule.text for rule in rules])
+            return super().score(family, rules, keys, *arguments, **options)
+
+    result = run_job(store, submit(store, jobs.spec()), Watching())
+    best = result["best_validated"]
+    assert asked == [[best["rule"]]]
+    bound = family("reward", jobs.spec().parameters)
+    (score,) = score_rules(
+        SerialEvaluator(), bound, [Rule.parse(best["rule"], "reward")], bound.keys("test", best["test_fitness"]["n"], 0)
+    )
+    assert best["test_fitness"] == score.summary()
+    assert "test_fitness" not in result["champion"]
+
+
+def test_the_picture_of_a_study(store, tmp_path):
+    result = run_study(store, submit_study(store, study(SMALL)), SerialEvaluator())
+    draw_study(result, tmp_path / "a.svg")
+    draw_study(result, tmp_path / "b.svg")
+    text = (tmp_path / "a.svg").read_text()
+    assert text == (tmp_path / "b.svg").read_text()
+    assert text.lstrip().startswith("<?xml")
+    waiting = study_result(store, submit_study(store, study({**SMALL, "seed": 90})))
+    draw_study(waiting, tmp_path / "none.png")
+    assert (tmp_path / "none.png").stat().st_size > 1000
+
+
 def test_quartiles_lie_beyond_the_budget_where_too_few_reached():
-    assert censored_quartiles([5, 1, 3, 2], []) == {
-        **{"lower_quartile": 1, "median": 2, "upper_quartile": 3},
-        "censored_at": None,
-    }
-    assert censored_quartiles([40, None, None, 10], [100, 101]) == {
-        **{"lower_quartile": 10, "median": 40, "upper_quartile": None},
-        "censored_at": 101,
-    }
-    assert censored_quartiles([None, None, 7], [50])["median"] is None
-    assert censored_quartiles([], [])["median"] is None
+    assert quartiles(Times((5, 1, 3, 2))) == [1, 2, 3]
+    assert quartiles(Times((40, 10), (100, 101))) == [10, 40, None]
+    assert quartiles(Times((7,), (50, 50)))[1] is None
+    assert quartiles(Times(()))[1] is None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ruleforge.family import TaskFamily, family_class, validated_parameters
-from ruleforge.language.identity import Recognition, recognise
+from ruleforge.language.identity import Recogniser, Recognition
 from ruleforge.language.rule import Rule
 from ruleforge.store import FoundRule as RecordedRule
 from workers.interface import FoundRule as RuleOfResult
@@ -32,9 +32,14 @@ class Exported:
     outcome: str | None
 
     @property
+    def recogniser(self) -> Recogniser:
+        """Of its family's known rules."""
+        return Recogniser(self.family.known_rules())
+
+    @property
     def known(self) -> Recognition | None:
         """The rule of the literature that it equals, if there is one."""
-        return recognise(self.rule, self.family.known_rules())
+        return self.recogniser.recognise(self.rule)
 
 
 def described(given: Exportable, parameters: Mapping[str, Any] | None) -> Exported:

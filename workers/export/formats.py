@@ -11,6 +11,7 @@ from ruleforge.errors import InputError, unknown_name
 from ruleforge.language.identity import behaviour
 from workers.export.description import Exportable, Exported, described
 from workers.export.python import python_file
+from workers.scoring import nearest_known
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ def _json(exported: Exported) -> str:
         ],
         "known_as": known.name if known else None,
         "known_factor": known.factor if known else None,
+        "nearest_known": nearest_known(rule, exported.recogniser),
         "latex": rule.latex,
         "fitness": exported.fitness,
         "validation_fitness": dict(exported.validation) if exported.validation else None,

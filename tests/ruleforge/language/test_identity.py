@@ -12,6 +12,7 @@ from toy_families import Toy, Twin
 
 from ruleforge.family import family_class, family_names
 from ruleforge.language import Rule, behaviour, recognise
+from ruleforge.language.identity import KnownRule, Recogniser
 from ruleforge.language.primitives import PRIMITIVES
 from ruleforge.language.tokens import canonical, fold
 
@@ -203,3 +204,35 @@ def test_one_factor_holds_for_all_slots(text, found):
 def test_every_known_rule_of_every_family_is_recognised_as_itself(task):
     known = family_class(task).known_rules()
     assert {name: str(recognise(entry.rule, known)) for name, entry in known.items()} == {name: name for name in known}
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "distance"),
+    [
+        ("3*(R - 1)*E", "gated", pytest.approx(0.0, abs=1e-6)),
+        ("(R - 0.9)*E", "gated", pytest.approx(0.05, abs=0.03)),
+        ("E", None, None),  # the opposite where R = −1, and nothing in common where R = 1
+        ("R - R", None, None),
+        ("R/0", None, None),
+    ],
+)
+def test_the_nearest_known_rule(text, name, distance):
+    recogniser = Recogniser({"gated": KnownRule("gated", toy("(R - 1)*E"), "")})
+    found = recogniser.nearest(toy(text))
+    if name is None:
+        assert found is None
+    else:
+        assert found.name == name
+        assert found.distance == distance
+
+
+def test_distances_grow_with_the_difference_and_stay_below_one():
+    recogniser = Recogniser({"gated": KnownRule("gated", toy("(R - 1)*E"), "")})
+    distances = [recogniser.nearest(toy(f"(R - {b})*E")).distance for b in (1, 0.9, 0.5, 0.1)]
+    assert distances == sorted(distances)
+    assert distances[0] < 1e-6 < distances[1]
+    assert distances[-1] < 1.0
+
+
+def test_without_known_rules_nothing_is_near():
+    assert Recogniser({}).nearest(toy("E")) is None
