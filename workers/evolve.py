@@ -31,7 +31,7 @@ from ruleforge.store import (
 from workers.evaluators.interface import Evaluator, never
 from workers.lease import RESUMABLE, leased
 from workers.racing import Effort, race
-from workers.scoring import RuleScore, final_records, nearest_known, rule_object, rule_record, score_rules
+from workers.scoring import RuleScore, final_records, rule_object, rule_record, score_rules
 from workers.validation import best_validated, validate, with_test_fitness
 from workers.versions import differences, versions
 
@@ -316,12 +316,13 @@ class _Run:
         assert n is not None
         self.observer.on_validation(len(front), n)
         validated = validate(self.evaluator, self.family, [item.rule for item in front], n, self.store, self.stop)
-        rows = []
-        for item, score in zip(front, validated.scores, strict=True):
-            record = rule_record(item.rule, self.recogniser)
-            row = rule_object(record, item.fitness, item.outcome.value, score.summary())
-            rows.append({**row, "nearest_known": nearest_known(item.rule, self.recogniser)})
-        best = with_test_fitness(self.evaluator, self.family, best_validated(rows), n, self.store, self.stop)
+        rows = [
+            rule_object(rule_record(item.rule, self.recogniser), item.fitness, item.outcome.value, score.summary())
+            for item, score in zip(front, validated.scores, strict=True)
+        ]
+        best, test_scores = with_test_fitness(
+            self.evaluator, self.family, best_validated(rows), n, self.store, self.stop
+        )
         job = self.store.job(self.job.id)
         result = {
             "job": job.id,
@@ -339,6 +340,6 @@ class _Run:
             "compared_with": validated.compared_with,
         }
         validations = {score.rule.id: score.summary() for score in validated.scores}
-        records = final_records(validated.scores)
+        records = final_records([*validated.scores, *test_scores])
         self.store.finish(job.id, "succeeded", reason, f"stopped by {reason}", result, validations, records, self.lease)
         return result

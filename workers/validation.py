@@ -69,16 +69,17 @@ def with_test_fitness(
     n: int,
     store: Store,
     stop: Callable[[], bool] = never,
-) -> dict[str, Any] | None:
+) -> tuple[dict[str, Any] | None, list[RuleScore]]:
     """The rule that validation chose, with its fitness on n test instances, which nothing else of a job looks at.
 
     Having been chosen by validation fitness, that figure flatters it; this one does not.
     """
     if best is None:
-        return None
+        return None, []
     keys = family.keys("test", n, VALIDATION_SEED)
-    (score,) = score_rules(evaluator, family, [Rule.parse(best["rule"], family.name)], keys, store=store, stop=stop)
-    return {**best, "test_fitness": score.summary()}
+    rules = [Rule.parse(best["rule"], family.name)]
+    scores = score_rules(evaluator, family, rules, keys, store=store, stop=stop)
+    return {**best, "test_fitness": scores[0].summary()}, scores
 
 
 def best_validated(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:

@@ -13,10 +13,13 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ruleforge.family import family_class
 from ruleforge.language.identity import Recogniser
+from ruleforge.language.rule import Rule
 from ruleforge.search import Generation
 from ruleforge.spec import JobSpec
 from ruleforge.store import JobRecord
+from workers.scoring import nearest_known
 
 # Without a terminal a line per generation would flood a log file: at most one in so many seconds.
 SECONDS_BETWEEN_LINES = 2.0
@@ -50,9 +53,8 @@ def known(item: Mapping[str, Any]) -> str:
     return "" if name is None else name if factor in (None, 1.0) else f"{factor:.4g} × {name}"
 
 
-def nearest(item: Mapping[str, Any]) -> str:
-    """What a rule without a name resembles, if anything."""
-    found = item.get("nearest_known")
+def nearest(found: Mapping[str, Any] | None) -> str:
+    """What a rule without a name resembles, if anything: of `nearest_known`."""
     return "" if found is None else f"nearest: {found['name']}, distance {found['distance']:.2g}"
 
 
@@ -94,9 +96,9 @@ def conclusion(result: Mapping[str, Any]) -> str:
     champion, best, compared = result["champion"], result.get("best_validated"), result.get("compared_with")
     if champion is None:
         return "No rule stayed finite: there is no champion."
-    lines = [f"Champion (highest training fitness): {_named(champion)}."]
+    lines = [f"Champion (highest training fitness): {_named(champion, result['task'])}."]
     if best and best["id"] != champion["id"]:
-        lines.append(f"Best on unseen instances: {_named(best)}.")
+        lines.append(f"Best on unseen instances: {_named(best, result['task'])}.")
     if best and (test := best.get("test_fitness")):
         digits = digits_for([test["mean"]])
         lines.append(f"On test instances, opened for {best['rule']} alone: {validation(test, digits)}.")
@@ -115,11 +117,13 @@ def conclusion(result: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _named(item: Mapping[str, Any]) -> str:
+def _named(item: Mapping[str, Any], task: str) -> str:
     name = known(item)
     if name:
         return f"{item['rule']}, which is {name}"
-    return f"{item['rule']}, which has no name here ({nearest(item) or 'like no known rule'})"
+    recogniser = Recogniser(family_class(task).known_rules())
+    like = nearest(nearest_known(Rule.parse(item["rule"], task), recogniser))
+    return f"{item['rule']}, which has no name here{f' ({like})' if like else ''}"
 
 
 class JobDisplay:

@@ -267,7 +267,7 @@ def _print_rule(item: dict[str, Any]) -> None:
         table.add_row("simplified", Text(f"{simple['rule']}   (relative difference {difference:.1e}{moved})"))
     table.add_row("LaTeX", Text(item["latex"]))
     table.add_row("task", item["task"])
-    table.add_row("known as", known(item) or nearest(item) or "–")
+    table.add_row("known as", known(item) or nearest(item["nearest_known"]) or "–")
     table.add_row("complexity", str(item["complexity"]))
     table.add_row("training fitness", number(item["fitness"], digits))
     table.add_row("validation fitness", validation(item["validation_fitness"], digits))
