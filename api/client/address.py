@@ -1,6 +1,6 @@
-"""Where a service is expected unless told otherwise."""
+"""Where a service listens, and is expected, unless told otherwise."""
 
 from __future__ import annotations
 
-# As `ruleforge serve` listens by default.
-DEFAULT_URL = "http://127.0.0.1:8000"
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8000
+DEFAULT_URL = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}"

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from api.client.address import DEFAULT_URL
 from ruleforge.errors import InputError, ServiceError, SpecificationError
 
 PREFIX = "/api/v1"
@@ -50,7 +51,7 @@ class Connection:
 
     def __init__(self, url: str, timeout: float) -> None:
         if not url.startswith(("http://", "https://")):
-            raise InputError(f"expected the address of a service, such as http://127.0.0.1:8000, and {url!r} came")
+            raise InputError(f"expected the address of a service, such as {DEFAULT_URL}, and {url!r} came")
         self.url = url.rstrip("/")
         self.timeout = timeout
         self._reached = False

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from api.client.address import DEFAULT_HOST, DEFAULT_PORT
 from api.command_line.app import Database, Scheduler, Workers, app
 from workers.interface import database_url
 
@@ -14,8 +15,10 @@ MOST_PORTS = 65_535
 
 @app.command()
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine's.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=MOST_PORTS, help="Port to listen on; 0 for any free one.")] = 8000,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine's.")] = DEFAULT_HOST,
+    port: Annotated[
+        int, typer.Option(min=0, max=MOST_PORTS, help="Port to listen on; 0 for any free one.")
+    ] = DEFAULT_PORT,
     runner: Annotated[
         bool, typer.Option("--runner/--no-runner", help="Run the jobs too, in a process beside; or only take them.")
     ] = True,
