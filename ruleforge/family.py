@@ -6,6 +6,7 @@ import enum
 import functools
 import importlib.metadata
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -265,6 +266,14 @@ class TaskFamily(ABC):
         for the mean and any other aggregate that grows with each fitness.
         """
         return float(survivors.min())
+
+    def ceiling(self, fitness: NDArray[np.float64]) -> float:
+        """The highest aggregate that a rule with this fitness on some of the instances, (n,) float64, can still reach.
+
+        ∞, the default, if the other instances may make up for anything. A family whose aggregate is the minimum answers
+        with the minimum; its instances are then simulated in the order in which they are likely to be lowest.
+        """
+        return math.inf
 
     def charts(self, rule: Rule, traces: Sequence[Trace]) -> Mapping[str, Chart]:
         """The charts of `chart_kinds` by name, from traces on several instances; for any rule that has traces."""

@@ -227,6 +227,10 @@ class Correlation(TaskFamily):
         """The minimum over instances: a rule has to work on all of them."""
         return float(np.min(fitness))
 
+    def ceiling(self, fitness: NDArray[np.float64]) -> float:
+        """The minimum so far."""
+        return self.aggregate(fitness)
+
     def trace(self, rule: Rule, instance: Instance) -> Trace:
         """Simulate one rule and record weights, potentials, raster and STDP window, see `recording`."""
         from tasks.correlation.recording import record

@@ -132,7 +132,7 @@ class CorrelationParameters(FamilyParameters):
         source=JORDAN_2021,
     )
     saturated_rate: float | None = parameter(
-        None,
+        40.0,
         unit="Hz",
         meaning="a heuristic against rules that only fire: where a search sets a hurdle, a rule whose output fires "
         "faster than this between 5 and 10 % of the duration, with weights that are below the hurdle then, is not "
