@@ -119,8 +119,9 @@ class SearchDefaults:
     """What a job assumes for this family unless it says otherwise.
 
     operators, constants: the grammar; target: the training fitness at which a search has succeeded;
-    training, validation: numbers of instances; published_search: what the search method of the family's publication
-    was set to, by method, where it differs from that method's defaults.
+    training, validation: numbers of instances; parameters: of the family, where a search takes another value than
+    everything else does, such as a shortcut that is good enough for racing; published_search: what the search method of
+    the family's publication was set to, by method, where it differs from that method's defaults.
     """
 
     operators: tuple[str, ...]
@@ -128,6 +129,7 @@ class SearchDefaults:
     target: float | None
     training: int
     validation: int
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     published_search: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
