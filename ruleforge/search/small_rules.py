@@ -87,8 +87,8 @@ class SmallRules:
 
     Simpler ones first; of equal size, those that read more of the signals; at random among equals.
 
-    With several slots (or holes) first all pairs (triples, …) of expressions up to the size at which they are still few,
-    simple ones first. Then pairs are sampled: for each hole a size, and one of that size. What stands at a position
+    With several slots (or holes) first all pairs (triples, …) of expressions up to the size at which they are still
+    few, in that order. Then pairs are sampled: for each hole a size, and one of that size. What stands at a position
     depends on nothing but grammar and seed; positions from `len()` on do not exist.
     """
 
