@@ -6,6 +6,7 @@ import enum
 import functools
 import importlib.metadata
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -118,8 +119,9 @@ class SearchDefaults:
     """What a job assumes for this family unless it says otherwise.
 
     operators, constants: the grammar; target: the training fitness at which a search has succeeded;
-    training, validation: numbers of instances; published_search: what the search method of the family's publication
-    was set to, by method, where it differs from that method's defaults.
+    training, validation: numbers of instances; parameters: of the family, where a search takes another value than
+    everything else does, such as a shortcut that is good enough for racing; published_search: what the search method of
+    the family's publication was set to, by method, where it differs from that method's defaults.
     """
 
     operators: tuple[str, ...]
@@ -127,6 +129,7 @@ class SearchDefaults:
     target: float | None
     training: int
     validation: int
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     published_search: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -265,6 +268,14 @@ class TaskFamily(ABC):
         for the mean and any other aggregate that grows with each fitness.
         """
         return float(survivors.min())
+
+    def ceiling(self, fitness: NDArray[np.float64]) -> float:
+        """The highest aggregate that a rule with this fitness on some of the instances, (n,) float64, can still reach.
+
+        ∞, the default, if the other instances may make up for anything. A family whose aggregate is the minimum answers
+        with the minimum; its instances are then simulated in the order in which they are likely to be lowest.
+        """
+        return math.inf
 
     def charts(self, rule: Rule, traces: Sequence[Trace]) -> Mapping[str, Chart]:
         """The charts of `chart_kinds` by name, from traces on several instances; for any rule that has traces."""

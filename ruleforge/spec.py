@@ -103,8 +103,8 @@ def job_spec(given: Mapping[str, Any]) -> JobSpec:
         errors.append(("/grammar/seed_rules", f"{spec.search.method} cannot start from rules: leave them out"))
     if errors:
         raise SpecificationError(errors)
-    parameters = validated_parameters(family, spec.parameters)
     defaults = family.search_defaults
+    parameters = validated_parameters(family, {**defaults.parameters, **spec.parameters})
     instances = spec.instances.model_copy(
         update={
             "training": spec.instances.training or defaults.training,

@@ -65,16 +65,25 @@ def race(
     """
     n_promoted = math.ceil(PROMOTED * n_survivors)
     # Nobody who falls below the worst of a full field can survive.
-    hurdle = family.hurdle(survivors) if len(survivors) >= n_survivors else None
+    hurdle, floor = None, -math.inf
+    if len(survivors) >= n_survivors:
+        hurdle, floor = family.hurdle(survivors), min(map(family.aggregate, survivors))
+    order = _order(family, survivors, len(keys))
+    survivors = survivors[:, order]
     running = list(rules)
     scored: dict[str, RuleScore] = {}
     begin, simulations = 0, 0
     for end in stages(len(keys), family.instances_per_batch):
-        part = score_rules(evaluator, family, running, keys[begin:end], give_up_below=hurdle, stop=stop)
+        chosen = [keys[place] for place in order[begin:end]]
+        part = score_rules(evaluator, family, running, chosen, give_up_below=hurdle, stop=stop)
         simulations += len(running) * (end - begin)
         for score in part:
             before = scored.get(score.rule.id)
             scored[score.rule.id] = score if before is None else before.extended(family, score)
+        running = [rule for rule in running if scored[rule.id].outcome is Outcome.ok]
+        for rule in running:
+            if family.ceiling(scored[rule.id].fitness) < floor:
+                scored[rule.id] = scored[rule.id].rejected()
         running = [rule for rule in running if scored[rule.id].outcome is Outcome.ok]
         begin = end
         if end == len(keys):
@@ -86,7 +95,18 @@ def race(
                 scored[rule.id] = scored[rule.id].rejected()
         running = [rule for place, rule in enumerate(running) if place in promoted]
     rejected = sum(score.outcome is Outcome.rejected_at_hurdle for score in scored.values())
-    return [scored[rule.id] for rule in rules], Effort(len(rules), simulations, len(rules) * len(keys), rejected)
+    effort = Effort(len(rules), simulations, len(rules) * len(keys), rejected)
+    return [scored[rule.id].in_order(family, keys) for rule in rules], effort
+
+
+def _order(family: TaskFamily, survivors: NDArray[np.float64], n_instances: int) -> list[int]:
+    """The places of the instances in the order in which they are simulated.
+
+    Where one bad instance decides about a rule, those on which the survivors are worst come first.
+    """
+    if len(survivors) and family.ceiling(survivors[0]) < math.inf:
+        return [int(place) for place in np.argsort(survivors.mean(axis=0), kind="stable")]
+    return list(range(n_instances))
 
 
 def _promoted(candidates: Sequence[float], field: Sequence[float], n_promoted: int, per_batch: int) -> set[int]:

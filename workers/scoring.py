@@ -36,6 +36,16 @@ class RuleScore:
         """This score with those on further instances."""
         return _gathered(family, self.rule, (*self.records, *further.records))
 
+    def in_order(self, family: TaskFamily, keys: Sequence[InstanceKey]) -> RuleScore:
+        """This score with its instances in the order of `keys`, as far as it has them."""
+        places = {str(key): place for place, key in enumerate(keys)}
+        records = tuple(sorted(self.records, key=lambda record: places[record.instance]))
+        return (
+            self
+            if records == self.records
+            else replace(_gathered(family, self.rule, records), outcome=self.outcome, aggregate=self.aggregate)
+        )
+
     def rejected(self) -> RuleScore:
         """The same with outcome rejected_at_hurdle."""
         return replace(self, outcome=Outcome.rejected_at_hurdle, aggregate=-math.inf)

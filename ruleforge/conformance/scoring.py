@@ -218,6 +218,13 @@ def check_aggregate(bound: TaskFamily, rules: Sequence[Rule], alone: Sequence[Se
     for value in joined:
         number = isinstance(value, float) and math.isfinite(value)
         require(number, "aggregate makes one finite float of finite ones", f"{value!r} came")
+    promise = "no rule ends above the ceiling of some of its instances"
+    for row, value in zip(fitness, joined, strict=True):
+        for n in range(1, len(row) + 1):
+            ceiling = called("ceiling answers for some of the instances", f"for {row[:n]}", bound.ceiling, row[:n])
+            require(
+                isinstance(ceiling, float) and ceiling >= value, promise, f"{ceiling!r} came for {row[:n]} of {row}"
+            )
     for n_survivors in range(1, len(fitness) + 1):
         hurdle = called("hurdle answers for any survivors", "", bound.hurdle, fitness[:n_survivors])
         if hurdle is None:

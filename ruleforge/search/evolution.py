@@ -23,8 +23,10 @@ from ruleforge.search.small_rules import SmallRules
 from ruleforge.search.variation import Individual, Variation
 from ruleforge.spec import JobSpec
 
-# How often a place among the offspring is drawn anew before a repeat of a known behaviour is accepted.
+# How often a place among the offspring is drawn anew while all that comes is known.
 ATTEMPTS = 50
+# How often then with further mutations, one more each time, before a repeat of a known behaviour is accepted.
+FURTHER_ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
@@ -231,10 +233,15 @@ class Evolution:
     def _drawn(
         self, variation: Variation, members: Sequence[Member], parents: list[Individual], taken: Container[str]
     ) -> _Offspring | None:
-        """One offspring of a behaviour not yet known, if some attempts find one; else a known one, or None."""
+        """One offspring of a behaviour not yet known, if some attempts find one; else a known one, or None.
+
+        Where the neighbours of the parents are known, as those of simple rules soon are, it goes further away.
+        """
         repeat: _Offspring | None = None
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS + FURTHER_ATTEMPTS):
             individual, origin, of = self._varied(variation, members, parents)
+            for _ in range(attempt - ATTEMPTS + 1):
+                individual = variation.mutated(individual)
             found = self._allowed(individual, origin, [members[place] for place in of], taken)
             if found is None:
                 continue

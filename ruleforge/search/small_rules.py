@@ -6,6 +6,8 @@ Few behaviours are small: with + − × ÷, two signals and three constants ther
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -20,7 +22,9 @@ from ruleforge.search.grammar import RuleGrammar
 # Sizes that need more combinations than this are left to evolution.
 MAX_COMBINATIONS = 30_000
 MAX_NODES = 5
-# Several slots (or holes of a template) have too many pairs to go through: so many are sampled.
+# Of several slots (or holes of a template) all combinations up to the size at which there would be more than this …
+MAX_GRID = 10_000
+# … and then so many sampled ones, because there are too many to go through.
 MAX_SAMPLED = 100_000
 
 Expression = tuple[Tokens, NDArray[np.float64]]
@@ -83,14 +87,15 @@ class SmallRules:
 
     Simpler ones first; of equal size, those that read more of the signals; at random among equals.
 
-    With several slots (or holes), pairs (triples, …) of small expressions are sampled: for each hole a size, and one of
-    that size, so that pairs of simple ones come early, few as they are. What stands at a position depends on nothing
-    but grammar and seed; positions from `len()` on do not exist.
+    With several slots (or holes) first all pairs (triples, …) of expressions up to the size at which they are still
+    few, in that order. Then pairs are sampled: for each hole a size, and one of that size. What stands at a position
+    depends on nothing but grammar and seed; positions from `len()` on do not exist.
     """
 
     def __init__(self, grammar: RuleGrammar, seed: int) -> None:
         self._seed = seed
         self._holes: list[list[list[Tokens]]] = []  # by size
+        reads: list[list[int]] = []  # how many signals each of them reads, in the same order but flat
         for index, hole in enumerate(grammar.holes):
             leaves: list[str | float] = [*hole.signals, *hole.constants]
             generator = self._generator(index)
@@ -100,8 +105,11 @@ class SmallRules:
                 # A signal is offered because it is thought to matter, so what reads all of them comes first.
                 ordered.append(sorted(shuffled, key=lambda tokens: -len(set(tokens) & set(hole.signals))))
             self._holes.append([found for found in ordered if found])
-        self._single = [tokens for found in self._holes[0] for tokens in found]
-        self._length = len(self._single) if len(self._holes) == 1 else MAX_SAMPLED
+            reads.append([len(set(tokens) & set(hole.signals)) for found in ordered for tokens in found])
+        self._flat = [[tokens for found in hole for tokens in found] for hole in self._holes]
+        self._grid_shape = self._shape_of_grid()
+        self._grid = self._ordered_grid(reads)
+        self._length = len(self._flat[0]) if len(self._holes) == 1 else len(self._grid) + MAX_SAMPLED
 
     def __len__(self) -> int:
         return self._length
@@ -109,10 +117,34 @@ class SmallRules:
     def expressions_at(self, position: int) -> tuple[Tokens, ...]:
         """One expression per hole."""
         if len(self._holes) == 1:
-            return (self._single[position],)
+            return (self._flat[0][position],)
+        if position < len(self._grid):
+            places = np.unravel_index(self._grid[position], self._grid_shape)
+            return tuple(flat[place] for flat, place in zip(self._flat, places, strict=True))
         generator = self._generator(len(self._holes), position)
         sizes = [hole[generator.integers(len(hole))] for hole in self._holes]
         return tuple(found[generator.integers(len(found))] for found in sizes)
+
+    def _shape_of_grid(self) -> tuple[int, ...]:
+        """How many expressions of each hole, simplest first, all combinations are made of."""
+        shape = tuple(0 for _ in self._holes)
+        for n_classes in range(1, max(map(len, self._holes)) + 1):
+            larger = tuple(sum(map(len, hole[:n_classes])) for hole in self._holes)
+            if math.prod(larger) > MAX_GRID:
+                break
+            shape = larger
+        return shape
+
+    def _ordered_grid(self, reads: Sequence[Sequence[int]]) -> NDArray[np.int64]:
+        """The combinations, numbered as in an array of that shape: simple ones first, as for a single hole."""
+        if len(self._holes) == 1 or not all(self._grid_shape):
+            return np.zeros(0, np.int64)
+        sizes = [[len(tokens) for tokens in flat[:n]] for flat, n in zip(self._flat, self._grid_shape, strict=True)]
+        signals = [own[:n] for own, n in zip(reads, self._grid_shape, strict=True)]
+        size = functools.reduce(np.add.outer, map(np.asarray, sizes)).ravel()
+        n_signals = functools.reduce(np.add.outer, map(np.asarray, signals)).ravel()
+        chance = self._generator(len(self._holes)).permutation(len(size))
+        return np.lexsort((chance, -n_signals, size))
 
     def _generator(self, *key: int) -> np.random.Generator:
         # The first entry keeps these streams apart from those of the generations.

@@ -136,7 +136,8 @@ class CorrelationParameters(FamilyParameters):
         unit="Hz",
         meaning="a heuristic against rules that only fire: where a search sets a hurdle, a rule whose output fires "
         "faster than this between 5 and 10 % of the duration, with weights that are below the hurdle then, is not "
-        "simulated further, though a few such rules would have ended above it; none = never",
+        "simulated further, though a few such rules would have ended above it; none = never. A search takes 40 unless "
+        "another value is given; what no refractory neuron reaches, such as 1000, turns it off there",
         source="ours: at 40 Hz, published rules stay below 15 Hz there, those that detect nothing exceed 60 Hz",
         gt=0,
     )

@@ -7,6 +7,7 @@ import pytest
 
 from ruleforge.family import Outcome
 from ruleforge.language.rule import Rule
+from tasks.correlation import Correlation
 from tasks.reward import Reward
 from workers.evaluators import SerialEvaluator, ThreadEvaluator
 from workers.racing import PROMOTED, Effort, _promoted, race, stages
@@ -80,6 +81,52 @@ def test_the_known_rules_keep_their_ranking():
     order = [score.rule.id for score in sorted(full, key=lambda s: -s.aggregate)]
     kept = [score.rule.id for score in sorted(raced, key=lambda s: -s.aggregate) if score.outcome is Outcome.ok]
     assert kept == [identity for identity in order if identity in kept]
+
+
+SHORT = {"duration": 20_000.0, "readout": 6000.0}
+DETECTS, WEAK = "depress: w - 1; facilitate: x - 1", "depress: 0.1*x; facilitate: 0"
+
+
+class Counting(SerialEvaluator):
+    """Notes what was asked for: (texts of the rules, keys)."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def score(self, family, rules, keys, *further):
+        self.asked.append(([rule.text for rule in rules], list(keys)))
+        return super().score(family, rules, keys, *further)
+
+
+def test_where_the_minimum_counts_one_bad_instance_gives_a_rule_up_and_the_hardest_comes_first():
+    family = Correlation(SHORT)
+    keys = family.keys("training", 4, 0)
+    rules = [Rule.parse(text, Correlation) for text in (DETECTS, WEAK)]
+    full = score_rules(SerialEvaluator(), family, rules, keys)
+    field = np.tile([0.2, 0.1, 0.0, 0.3], (2, 1)) + full[0].aggregate - 0.4
+    assert full[1].fitness[2] < field.min()
+    evaluator = Counting()
+    raced, effort = race(evaluator, family, rules, keys, field, 2)
+    assert [key for _, asked in evaluator.asked for key in asked] == [keys[place] for place in (2, 1, 0, 3)]
+    assert raced[1].outcome is Outcome.rejected_at_hurdle
+    assert evaluator.asked[-1][0] == [rules[0].text]
+    assert effort.rejected == 1
+    # Whatever order they were simulated in, scores stand in that of the keys.
+    np.testing.assert_array_equal(raced[0].fitness, full[0].fitness)
+    assert raced[0].records == full[0].records
+    assert raced[0].aggregate == full[0].aggregate
+    assert [record.instance for record in raced[1].records] == [
+        str(key) for key in keys if str(key) in {record.instance for record in raced[1].records}
+    ]
+
+
+def test_without_a_full_field_one_bad_instance_does_not_give_a_rule_up():
+    family = Correlation(SHORT)
+    keys = family.keys("training", 2, 0)
+    rules = [Rule.parse(text, Correlation) for text in (DETECTS, WEAK)]
+    raced, _ = race(SerialEvaluator(), family, rules, keys, np.full((1, 2), 50.0), 2)
+    assert [score.outcome for score in raced] == [Outcome.ok, Outcome.ok]
 
 
 def test_the_promoted_are_the_best_in_whole_batches():

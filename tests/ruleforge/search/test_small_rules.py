@@ -9,7 +9,7 @@ from toy_families import Toy, Twin
 from ruleforge.grammar_settings import Grammar
 from ruleforge.language import Rule, behaviour
 from ruleforge.search.grammar import RuleGrammar
-from ruleforge.search.small_rules import SmallRules
+from ruleforge.search.small_rules import MAX_GRID, MAX_SAMPLED, SmallRules, small_expressions
 
 
 def grammar_of(family, operators=("+", "*"), constants=(1.0,)):
@@ -57,9 +57,43 @@ def test_two_slots_are_sampled_the_same_way_at_any_position():
     assert len(set(forwards)) > 15
 
 
-def test_of_two_slots_every_size_comes_equally_often():
-    rules = rules_of(grammar_of(Twin), n=900)
+def test_of_two_slots_all_pairs_of_simple_expressions_come_first_each_once():
+    grammar = grammar_of(Twin, operators=("+", "-", "*", "/"))
+    simple = {
+        tokens
+        for hole in grammar.holes
+        for sizes in small_expressions(hole.slot, hole.operators, [*hole.signals, *hole.constants])[:3]
+        for tokens in sizes
+    }
+    n_pairs = len(simple) ** 2
+    assert 100 < n_pairs < MAX_GRID
+    small = SmallRules(grammar, 1)
+    pairs = [small.expressions_at(position) for position in range(n_pairs)]
+    assert set(pairs) == {(depress, facilitate) for depress in simple for facilitate in simple}
+    order = [(sum(map(len, pair)), -sum(len({"w", "x"} & set(expression)) for expression in pair)) for pair in pairs]
+    assert order == sorted(order)
+    assert len(small) == n_pairs + MAX_SAMPLED
+    assert any(max(map(len, small.expressions_at(n_pairs + place))) > 3 for place in range(20))
+
+
+def test_the_order_of_equally_simple_pairs_is_that_of_the_seed():
+    grammar = grammar_of(Twin)
+    texts = [[rule.text for rule in rules_of(grammar, seed, n=60)] for seed in (1, 1, 2)]
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_sampled_pairs_have_every_size_equally_often():
+    grammar = grammar_of(Twin, operators=("+", "-", "*", "/", "**"), constants=(0.1, 1.0, 10.0))
+    small = SmallRules(grammar, 1)
+    rules = [grammar.rule_of(small.expressions_at(len(small) - 1 - place)) for place in range(900)]
     for slot in (0, 1):
         sizes = [len(rule.expressions[slot]) for rule in rules]
         for size in (1, 3, 5):
             assert 240 < sizes.count(size) < 360
+
+
+def test_with_more_pairs_than_can_be_gone_through_even_of_leaves_all_are_sampled():
+    grammar = grammar_of(Twin, constants=tuple(float(number) for number in range(1, 101)))
+    small = SmallRules(grammar, 1)
+    assert len(small) == MAX_SAMPLED
+    assert len({small.expressions_at(position) for position in range(50)}) > 40

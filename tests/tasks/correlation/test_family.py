@@ -10,6 +10,7 @@ from ruleforge.errors import InputError, SpecificationError
 from ruleforge.family import SPLITS, Outcome
 from ruleforge.language.identity import recognise
 from ruleforge.language.rule import Rule
+from ruleforge.spec import job_spec
 from tasks.correlation import Correlation
 
 SHORT = {"duration": 4000.0, "readout": 3000.0}
@@ -130,9 +131,17 @@ def test_a_saturated_rule_is_given_up_only_below_the_hurdle():
     np.testing.assert_array_equal(never.evaluate(rules, instance, give_up_below=5.0).fitness, free.fitness)
 
 
+def test_only_searches_give_saturated_rules_up():
+    assert Correlation().parameters.saturated_rate is None
+    assert job_spec({"task": "correlation"}).parameters["saturated_rate"] == 40.0
+    own = {"task": "correlation", "parameters": {"saturated_rate": 1000.0}}
+    assert job_spec(own).parameters["saturated_rate"] == 1000.0
+
+
 def test_a_rule_is_as_good_as_its_worst_instance(family):
     assert family.aggregate(np.array([3.0, -np.inf, 5.0])) == -np.inf
     assert family.aggregate(np.array([3.0, 2.0])) == 2.0
+    assert family.ceiling(np.array([3.0, 2.0])) == 2.0
 
 
 def test_an_empty_batch(family, instance):
