@@ -63,6 +63,7 @@ class Supervised(TaskFamily):
     )
     Parameters = SupervisedParameters
     instances_per_batch = LANES
+    rules_per_unit = 4  # what they share takes as long as one of them
     slots = (
         Slot(
             "dw",
