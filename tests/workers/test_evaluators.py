@@ -170,8 +170,8 @@ def test_work_is_cut_into_whole_batches_that_cover_everything_once():
 
 
 def test_the_last_units_are_the_shortest_and_no_worker_gets_more_than_its_share_at_once():
-    for workers, batch in ((2, 1), (2, 4), (4, 1), (8, 4)):
-        sizes = [rules.stop - rules.start for rules, _ in divide(128, 1, 16, workers, batch)]
+    for workers, batch, share_work in ((2, 1, False), (2, 4, True), (4, 1, True), (8, 4, False)):
+        sizes = [rules.stop - rules.start for rules, _ in divide(128, 1, 16, workers, batch, share_work)]
         assert sizes == sorted(sizes, reverse=True)
         assert sizes[0] <= min(64, 128 // workers)
         assert sizes[-1] == batch

@@ -14,9 +14,8 @@ from workers.evaluators.units import score_unit
 
 # Rules of one unit at the most: enough for the kernels, few enough to stop soon.
 RULES_PER_UNIT = 64
-# Parts of a worker's share that are given out at once. What the rules of a unit share is worth about a quarter of the
-# fewest that a family wants in one; the less that is, the finer the units may be from the start.
-FEWEST_PARTS, RULES_PER_PART = 1.1, 4.0
+# Parts of a worker's share of what is left, of which it is given one at a time: few where every unit repeats work.
+PARTS, PARTS_IF_WORK_IS_SHARED = 3.0, 1.1
 # How soon a stop is noticed while units are running.
 POLL_SECONDS = 0.1
 
@@ -24,15 +23,18 @@ POLL_SECONDS = 0.1
 Unit = tuple[slice, slice]
 
 
-def divide(n_rules: int, n_keys: int, keys_per_unit: int, workers: int, rules_per_unit: int) -> list[Unit]:
+def divide(
+    n_rules: int, n_keys: int, keys_per_unit: int, workers: int, rules_per_unit: int, share_work: bool = False
+) -> list[Unit]:
     """Units of work as (rules, keys) slices, in the order in which they are to be given out.
 
     Guided self-scheduling (Polychronopoulos & Kuck, IEEE Trans. Comput. C-36:1425, 1987): every unit takes a part of
     what is left, so that the last ones are short and the workers end together, although nobody knows beforehand how
-    long a rule will run. rules_per_unit: the fewest that are worth a unit; all but the last are multiples of it.
+    long a rule will run. rules_per_unit: the fewest that are worth a unit; all but the last are multiples of it;
+    share_work: whether the rules of a unit do.
     """
     key_slices = [slice(start, min(start + keys_per_unit, n_keys)) for start in range(0, n_keys, keys_per_unit)]
-    parts = workers * max(FEWEST_PARTS, RULES_PER_PART / rules_per_unit) if workers > 1 else 1.0
+    parts = workers * (PARTS_IF_WORK_IS_SHARED if share_work else PARTS) if workers > 1 else 1.0
     left = n_rules * len(key_slices)
     units = []
     for keys in key_slices:
@@ -76,7 +78,7 @@ class ThreadEvaluator(Evaluator):
         """Scores of all rules on each instance, by units that the threads share."""
         family, rules, keys, give_up_below, _ = request
         fewest = family.rules_per_unit or family.rules_per_batch
-        units = divide(len(rules), len(keys), family.instances_per_batch, self.workers, fewest)
+        units = divide(len(rules), len(keys), family.instances_per_batch, self.workers, fewest, family.rules_share_work)
 
         def run(unit: Unit) -> list[Scores]:
             request.refuse_if_stopped()
