@@ -28,8 +28,8 @@ FAMILIES = ("reward", "supervised", "correlation")
 N_RULES = 64
 # When the memory of a long job is told, beside its end.
 TENTHS = (1, 2, 5)
-# A job of many generations that take no time: the shortest problem, a small population, and constants by chance, so that
-# rules never run out.
+# A job of many generations that take no time: the shortest problem, a small population, and constants by chance, so
+# that rules never run out.
 CHEAP: dict[str, Any] = {
     "task": "reward",
     "seed": 1,
@@ -133,8 +133,8 @@ def main(arguments: list[str] | None = None) -> None:
     text += (
         f"\nA job of {long['generations']} generations, {long['evaluations']} distinct rules: "
         + ", ".join(f"{memory:.1f} MB after {when}" for when, memory in moments)
-        + f"; {number(long['per_generation'])} bytes per generation over the later half, {number(long['per_rule'])} per "
-        f"distinct rule. The record's cache of pages fills up to SQLite's 2 MB in the first thousand or two.\n"
+        + f"; {number(long['per_generation'])} bytes per generation over the later half, {number(long['per_rule'])} "
+        "per distinct rule. The record's cache of pages fills up to SQLite's 2 MB in the first thousand or two.\n"
     )
     print(text)
     if not options.quick:
