@@ -7,6 +7,7 @@ import contextlib
 import os
 import sys
 import tempfile
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -52,6 +53,7 @@ class Ledger:
         self.seconds: dict[str, float] = defaultdict(float)
         self.validating = False
         self._open: list[str] = [OTHER]
+        self._thread = threading.get_ident()
         self._since = time.thread_time()
 
     def _turn(self) -> None:
@@ -61,7 +63,10 @@ class Ledger:
 
     @contextlib.contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """What runs inside belongs to this part."""
+        """What runs inside belongs to this part; another thread, as that of the heartbeats, is not looked at."""
+        if threading.get_ident() != self._thread:
+            yield
+            return
         self._turn()
         self._open.append(VALIDATION if name == KERNEL and self.validating else name)
         try:

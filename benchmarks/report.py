@@ -117,13 +117,23 @@ def markdown(results: Mapping[str, Any]) -> str:
     if "threads" in results:
         section = results["threads"]
         rows = [
-            [row["family"], "–", "–", row["absent"]]
+            [row["family"], "–", "–", row["absent"], "–"]
             if "absent" in row
-            else [row["family"], duration(row["one"]), duration(row["two"]), number(row["speed_up"])]
+            else [
+                row["family"],
+                duration(row["one"]),
+                duration(row["two"]),
+                number(row["speed_up"]),
+                number(row["ceiling"]) if "ceiling" in row else "–",
+            ]
             for row in section["measured"]
         ]
-        head = ["family", "one thread", "two threads", "speed-up"]
-        parts.append(f"## Two threads (clock)\n\n{_loaded(section)}{table(head, rows)}")
+        head = ["family", "one thread", "two threads", "speed-up", "two processes beside one"]
+        parts.append(
+            "## Two threads (clock)\n\nThe shortest of many rounds. The last column is what the machine allows: how "
+            "much more two processes that share nothing get done than one alone.\n\n"
+            f"{_loaded(section)}{table(head, rows)}"
+        )
     if "cluster" in results:
         section = results["cluster"]
         rows = [

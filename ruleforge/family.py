@@ -191,6 +191,10 @@ class TaskFamily(ABC):
     # How evaluators should cut work: rules and instances that one call handles at no more cost than a single one.
     rules_per_batch: ClassVar[int] = 16
     instances_per_batch: ClassVar[int] = 1
+    # The fewest rules that a thread should be given at once, where it is not rules_per_batch; and whether those of one
+    # call share work that several calls would repeat.
+    rules_per_unit: ClassVar[int | None] = None
+    rules_share_work: ClassVar[bool] = False
 
     def __init__(self, parameters: FamilyParameters | Mapping[str, Any] | None = None) -> None:
         self.parameters: Any = parameters

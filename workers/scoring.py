@@ -17,6 +17,10 @@ from ruleforge.store import RuleRecord, ScoreRecord, Store
 from workers.evaluators.interface import Evaluator, never
 from workers.versions import context
 
+OK = Outcome.ok.value
+# Outcomes of scores that any other run would give again.
+FINAL = (OK, Outcome.non_finite.value)
+
 
 @dataclass(frozen=True)
 class RuleScore:
@@ -80,11 +84,14 @@ def score_rules(
     missing = [rule for rule in rules if not all(_final(known.get((rule.id, instance))) for instance in instances)]
     fresh: dict[str, list[ScoreRecord]] = {rule.id: [] for rule in missing}
     for instance, scores in zip(instances, evaluator.score(family, missing, keys, give_up_below, stop), strict=True):
+        # A record does not keep the sign of zero, and a cached score must be the same bits as a fresh one.
+        fitness = (scores.fitness + 0.0).tolist()
+        names = scores.metrics.keys()
+        metrics = [np.asarray(values, dtype=np.float64).tolist() for values in scores.metrics.values()]
         for position, rule in enumerate(missing):
-            metrics = {name: float(values[position]) for name, values in scores.metrics.items()}
-            # A record does not keep the sign of zero, and a cached score must be the same bits as a fresh one.
-            fitness, outcome = float(scores.fitness[position]) + 0.0, scores.outcome[position]
-            fresh[rule.id].append(ScoreRecord(rule.id, where, instance, fitness, outcome.value, metrics))
+            of_rule = {name: values[position] for name, values in zip(names, metrics, strict=True)}
+            outcome = str(scores.outcome[position].value)
+            fresh[rule.id].append(ScoreRecord(rule.id, where, instance, fitness[position], outcome, of_rule))
     return [
         _gathered(family, rule, fresh.get(rule.id) or [known[rule.id, instance] for instance in instances])
         for rule in rules
@@ -98,14 +105,14 @@ def final_records(scores: Sequence[RuleScore]) -> list[ScoreRecord]:
 
 def _gathered(family: TaskFamily, rule: Rule, records: Sequence[ScoreRecord]) -> RuleScore:
     fitness = np.array([record.fitness for record in records])
-    outcome = next((Outcome(r.outcome) for r in records if r.outcome != Outcome.ok.value), Outcome.ok)
+    outcome = next((Outcome(r.outcome) for r in records if r.outcome != OK), Outcome.ok)
     aggregate = family.aggregate(fitness) + 0.0 if outcome is Outcome.ok else -math.inf
     return RuleScore(rule, fitness, outcome, aggregate, tuple(records))
 
 
 def _final(record: ScoreRecord | None) -> bool:
     """A score that another run would give again; one that a limit of that run cut short is not."""
-    return record is not None and record.outcome in (Outcome.ok.value, Outcome.non_finite.value)
+    return record is not None and record.outcome in FINAL
 
 
 def rule_record(rule: Rule, recogniser: Recogniser, identity: str | None = None) -> RuleRecord:

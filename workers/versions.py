@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import platform
 from pathlib import Path
@@ -10,7 +11,11 @@ from typing import Any
 from ruleforge.family import TaskFamily
 from ruleforge.kernel.version import kernel_version
 
+# Of the packages that are loaded, so that it cannot change while this process lives.
+_version = functools.cache(importlib.metadata.version)
 
+
+@functools.cache
 def cpu_model() -> str:
     """The processor's name, as far as the system tells it."""
     try:
@@ -25,11 +30,11 @@ def cpu_model() -> str:
 def versions(family: TaskFamily) -> dict[str, Any]:
     """Package, kernel, family, Python and processor behind a score."""
     return {
-        "ruleforge": importlib.metadata.version("ruleforge"),
+        "ruleforge": _version("ruleforge"),
         "kernel": kernel_version(type(family).__module__),
         "family": family.version,
         "python": platform.python_version(),
-        "numpy": importlib.metadata.version("numpy"),
+        "numpy": _version("numpy"),
         "cpu": cpu_model(),
     }
 

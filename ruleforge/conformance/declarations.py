@@ -26,6 +26,10 @@ def check_declarations(declared: type[TaskFamily]) -> None:
     for name in ("version", "rules_per_batch", "instances_per_batch"):
         value = getattr(declared, name, None)
         require(is_count(value), f"a family declares its {name} as an integer of 1 or more", f"{value!r} came")
+    value = getattr(declared, "rules_per_unit", None)
+    require(value is None or is_count(value), "rules_per_unit is an integer of 1 or more, or None", f"{value!r} came")
+    value = getattr(declared, "rules_share_work", None)
+    require(isinstance(value, bool), "rules_share_work is True or False", f"{value!r} came")
     _check_parameters(getattr(declared, "Parameters", None))
     slots = getattr(declared, "slots", None)
     require(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ruleforge.language.primitives import Primitive, apply
+from ruleforge.language.primitives import Primitive
 from ruleforge.language.rule import Rule
 from ruleforge.language.signals import Slot, probe_inputs
 from ruleforge.language.tokens import Token, Tokens, fold
@@ -21,15 +22,69 @@ SIGNIFICANT_DIGITS = 10
 ZERO = 1e-11
 
 
-@lru_cache(maxsize=64)
-def _probes(slot: Slot) -> Mapping[str, NDArray[np.float64]]:
-    return probe_inputs(slot)
+# Expressions per slot whose outputs are remembered: variation makes the same ones again and again. 2 MB at the most.
+REMEMBERED = 1024
+# Slots that are remembered at all; a process meets a handful.
+MAX_SLOTS = 64
+
+
+class _Probed:
+    """The outputs of expressions on a slot's probe inputs, the latest of them remembered."""
+
+    def __init__(self, slot: Slot) -> None:
+        self.slot = slot
+        self.inputs = probe_inputs(slot)
+        self.shape = next(iter(self.inputs.values())).shape
+        self._kept: dict[Tokens, _Outputs] = {}
+
+    def of_leaf(self, token: Token) -> NDArray[np.float64]:
+        """Values of a signal or a constant."""
+        return self.inputs[token] if isinstance(token, str) else np.full(self.shape, token)
+
+    def of(self, tokens: Tokens) -> _Outputs:
+        """What an expression gives."""
+        found = self._kept.get(tokens)
+        if found is None:
+            with np.errstate(all="ignore"):
+                values = fold(tokens, self.of_leaf, _on_arrays)
+            found = _Outputs(values, _rounded(values).tobytes())
+            if 0.0 in tokens:
+                return found  # equal keys do not tell 0 from −0, and a quotient does
+            if len(self._kept) >= REMEMBERED:
+                with suppress(KeyError, StopIteration, RuntimeError):  # another thread was faster
+                    del self._kept[next(iter(self._kept))]
+            self._kept[tokens] = found
+        return found
+
+
+class _Outputs(NamedTuple):
+    """values: (n_probes,) float64, as they are; rounded: their bytes after rounding."""
+
+    values: NDArray[np.float64]
+    rounded: bytes
+
+
+def _on_arrays(primitive: Primitive, operands: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    result: NDArray[np.float64] = primitive.numpy(*operands)
+    return result
+
+
+# By identity, because a slot's hash goes over all of its signals; what is kept holds the slot, so nobody gets its id.
+_of_slots: dict[int, _Probed] = {}
+
+
+def _probed(slot: Slot) -> _Probed:
+    found = _of_slots.get(id(slot))
+    if found is None:
+        if len(_of_slots) >= MAX_SLOTS:
+            _of_slots.clear()
+        found = _of_slots[id(slot)] = _Probed(slot)
+    return found
 
 
 def leaf_outputs(token: Token, slot: Slot) -> NDArray[np.float64]:
     """Values of a signal or a constant on its slot's probe inputs: (n_probes,) float64."""
-    probes = _probes(slot)
-    return probes[token] if isinstance(token, str) else np.full(next(iter(probes.values())).shape, token)
+    return _probed(slot).of_leaf(token)
 
 
 def digest_of(values: NDArray[np.float64]) -> str:
@@ -38,26 +93,19 @@ def digest_of(values: NDArray[np.float64]) -> str:
 
 
 def outputs(tokens: Tokens, slot: Slot) -> NDArray[np.float64]:
-    """Values of one expression on its slot's probe inputs: (n_probes,) float64, poles included."""
-
-    def leaf(token: Token) -> NDArray[np.float64]:
-        return leaf_outputs(token, slot)
-
-    def node(primitive: Primitive, operands: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-        result: NDArray[np.float64] = apply(primitive, operands)
-        return result
-
-    return fold(tokens, leaf, node)
+    """Values of one expression on its slot's probe inputs: (n_probes,) float64, poles included; not to be written."""
+    return _probed(slot).of(tokens).values
 
 
 def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
     result = np.where(np.abs(values) < ZERO, 0.0, values)
     regular = np.isfinite(result) & (result != 0)
-    exponent = np.floor(np.log10(np.abs(result[regular])))
+    numbers = result[regular]
     # Scaled in two steps, because 10**(9 − exponent) alone overflows for the smallest numbers.
-    mantissa = np.round(result[regular] / 10.0**exponent, SIGNIFICANT_DIGITS - 1)
+    scale = 10.0 ** np.floor(np.log10(np.abs(numbers)))
+    mantissa = np.round(numbers / scale, SIGNIFICANT_DIGITS - 1)
     with np.errstate(over="ignore"):
-        result[regular] = mantissa * 10.0**exponent
+        result[regular] = mantissa * scale
     result[np.isnan(result)] = np.nan  # one bit pattern for every NaN
     return result + 0.0  # −0 becomes 0
 
@@ -69,7 +117,7 @@ def behaviour(rule: Rule) -> str:
     """
     digest = hashlib.blake2b(rule.task.encode(), digest_size=16)
     for slot, expression in zip(rule.slots, rule.expressions, strict=True):
-        digest.update(_rounded(outputs(expression, slot)).tobytes())
+        digest.update(_probed(slot).of(expression).rounded)
     return digest.hexdigest()
 
 

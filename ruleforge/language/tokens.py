@@ -41,7 +41,20 @@ def fold(
 
 def depth(tokens: Sequence[Token]) -> int:
     """Height of the tree; a single leaf has 1."""
-    return fold(tokens, lambda _: 1, lambda _, operands: 1 + max(operands))
+    heights: list[int] = []  # `fold` for what is asked of every offspring
+    for token in reversed(tokens):
+        primitive = PRIMITIVES.get(token) if isinstance(token, str) else None
+        if primitive is None:
+            heights.append(1)
+        elif primitive.arity == 1:
+            heights[-1] += 1
+        else:
+            last = primitive.arity - 1
+            highest = max(heights[-1 - last :])
+            del heights[len(heights) - last :]
+            heights[-1] = 1 + highest
+    (height,) = heights
+    return height
 
 
 def canonical(tokens: Sequence[Token]) -> Tokens:

@@ -27,6 +27,8 @@ class Seen:
         number = int(identity[:16], 16)
         if number in self._waiting:
             return True
+        if not len(self._sorted):  # as in every search of ordinary length
+            return False
         place = int(np.searchsorted(self._sorted, np.uint64(number)))
         return place < len(self._sorted) and int(self._sorted[place]) == number
 

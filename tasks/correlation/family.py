@@ -81,6 +81,7 @@ class Correlation(TaskFamily):
     )
     Parameters = CorrelationParameters
     parameters: CorrelationParameters
+    rules_per_unit: ClassVar[int | None] = 1  # they are simulated one by one
     slots: ClassVar[tuple[Slot, ...]] = (
         Slot("depress", _signals("output", "input"), "w → w − λ·f, then w if w > 0 else 0", "pre_spike"),
         Slot("facilitate", _signals("input", "output"), "w → w + λ·f, then 1 if w > 1 else w", "post_spike"),

@@ -63,6 +63,7 @@ class Supervised(TaskFamily):
     )
     Parameters = SupervisedParameters
     instances_per_batch = LANES
+    rules_per_unit, rules_share_work = 4, True  # the responses s, which take as long as a rule
     slots = (
         Slot(
             "dw",

@@ -83,6 +83,8 @@ def test_the_error_is_ours_and_an_assertion():
         ("citation", None, "a family declares its citation as a text, and None came"),
         ("version", 0, "declares its version as an integer of 1 or more, and 0 came"),
         ("rules_per_batch", True, "declares its rules_per_batch as an integer of 1 or more, and True came"),
+        ("rules_per_unit", 0, "rules_per_unit is an integer of 1 or more, or None, and 0 came"),
+        ("rules_share_work", 1, "rules_share_work is True or False, and 1 came"),
         ("Parameters", dict, "Parameters is a subclass of FamilyParameters"),
         ("Parameters", Unexplained, "every parameter has a meaning, and 'n_points' has none"),
         ("Parameters", Demanding, "every parameter has a default, and 'n_points' has none"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -156,13 +158,27 @@ def test_a_refusal_is_raised_as_it_is(evaluator, made):
 
 
 def test_work_is_cut_into_whole_batches_that_cover_everything_once():
-    for n_rules, n_keys, per_unit, workers, batch in ((150, 10, 1, 2, 16), (5, 15, 8, 4, 16), (64, 1, 1, 64, 16)):
+    for n_rules, n_keys, per_unit, workers, batch in (
+        (150, 10, 1, 2, 16), (5, 15, 8, 4, 16), (64, 1, 1, 64, 16), (64, 1, 16, 2, 4), (17, 8, 1, 3, 1),
+    ):  # fmt: skip
         units = divide(n_rules, n_keys, per_unit, workers, batch)
         covered = np.zeros((n_rules, n_keys), dtype=int)
         for rules, keys in units:
             covered[rules, keys] += 1
             assert rules.start % batch == 0, "a unit begins with a whole batch of lanes"
         assert (covered == 1).all()
+
+
+def test_the_last_units_are_the_shortest_and_no_worker_gets_more_than_its_share_at_once():
+    for workers, batch, share_work in ((2, 1, False), (2, 4, True), (4, 1, True), (8, 4, False)):
+        sizes = [rules.stop - rules.start for rules, _ in divide(128, 1, 16, workers, batch, share_work)]
+        assert sizes == sorted(sizes, reverse=True)
+        assert sizes[0] <= min(64, 128 // workers)
+        assert sizes[-1] == batch
+
+
+def test_one_worker_does_not_cut_what_is_soon_done():
+    assert divide(64, 2, 1, 1, 4) == [(slice(0, 64), slice(0, 1)), (slice(0, 64), slice(1, 2))]
 
 
 def test_joined_scores_keep_every_metric():
@@ -188,6 +204,53 @@ def test_instances_are_built_once_and_the_least_used_are_dropped():
     for index in (0, 1, 0, 2, 0, 1):
         assert cache.get(Counting(), made_keys(3)[index]) == made_keys(3)[index]
     assert built == [0, 1, 2, 1]
+
+
+def test_threads_that_want_the_same_instances_share_the_building():
+    """Each thread builds the first instance while the other builds the second, or the barrier breaks."""
+    both, built = threading.Barrier(2, timeout=30), []
+
+    class Slow:
+        parameters_digest = "slow"
+
+        def build(self, key):
+            built.append(key.index)
+            both.wait()
+            return key
+
+    cache, keys = InstanceCache(), made_keys(2)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        found = [future.result() for future in [pool.submit(cache.get_all, Slow(), keys) for _ in range(2)]]
+    assert found == [keys, keys]
+    assert sorted(built) == [0, 1]
+
+
+def test_whoever_waits_for_an_instance_learns_why_there_is_none():
+    begun, tried, waiting = threading.Event(), [], threading.Event()
+
+    class Failing:
+        parameters_digest = "failing"
+
+        def build(self, key):
+            tried.append(key.index)
+            if key.index == 0:
+                begun.set()
+                waiting.wait(30)
+                raise EvaluationError("no such instance")
+            waiting.set()
+            return key
+
+    cache, keys = InstanceCache(), made_keys(2)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        builder = pool.submit(cache.get, Failing(), keys[0])
+        begun.wait(30)
+        other = pool.submit(cache.get_all, Failing(), keys)
+        for future in (builder, other):
+            with pytest.raises(EvaluationError, match="no such instance"):
+                future.result()
+    assert tried == [0, 1]
+    with pytest.raises(EvaluationError, match="no such instance"):
+        cache.get(Failing(), keys[0])  # it is tried again, and fails again
 
 
 def test_instances_of_other_parameters_are_others():

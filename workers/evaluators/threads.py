@@ -12,8 +12,10 @@ from ruleforge.family import Scores
 from workers.evaluators.interface import Evaluator, Request
 from workers.evaluators.units import score_unit
 
-# Rules of one unit: enough to fill the lanes of a kernel many times, few enough to stop soon.
+# Rules of one unit at the most: enough for the kernels, few enough to stop soon.
 RULES_PER_UNIT = 64
+# Parts of a worker's share of what is left, of which it is given one at a time: few where every unit repeats work.
+PARTS, PARTS_IF_WORK_IS_SHARED = 3.0, 1.1
 # How soon a stop is noticed while units are running.
 POLL_SECONDS = 0.1
 
@@ -21,15 +23,29 @@ POLL_SECONDS = 0.1
 Unit = tuple[slice, slice]
 
 
-def divide(n_rules: int, n_keys: int, keys_per_unit: int, workers: int, rules_per_lane_batch: int) -> list[Unit]:
-    """Units of work as (rules, keys) slices: whole batches of lanes, and if possible several units per worker."""
+def divide(
+    n_rules: int, n_keys: int, keys_per_unit: int, workers: int, rules_per_unit: int, share_work: bool = False
+) -> list[Unit]:
+    """Units of work as (rules, keys) slices, in the order in which they are to be given out.
+
+    Guided self-scheduling (Polychronopoulos & Kuck, IEEE Trans. Comput. C-36:1425, 1987): every unit takes a part of
+    what is left, so that the last ones are short and the workers end together, although nobody knows beforehand how
+    long a rule will run. rules_per_unit: the fewest that are worth a unit; all but the last are multiples of it;
+    share_work: whether the rules of a unit do.
+    """
     key_slices = [slice(start, min(start + keys_per_unit, n_keys)) for start in range(0, n_keys, keys_per_unit)]
-    batch = RULES_PER_UNIT
-    while batch > rules_per_lane_batch and len(key_slices) * math.ceil(n_rules / batch) < 2 * workers:
-        batch = max(rules_per_lane_batch, batch // 2)
-    return [
-        (slice(start, min(start + batch, n_rules)), keys) for keys in key_slices for start in range(0, n_rules, batch)
-    ]
+    parts = workers * (PARTS_IF_WORK_IS_SHARED if share_work else PARTS) if workers > 1 else 1.0
+    left = n_rules * len(key_slices)
+    units = []
+    for keys in key_slices:
+        start = 0
+        while start < n_rules:
+            wanted = min(left / parts, RULES_PER_UNIT)
+            end = min(start + math.ceil(wanted / rules_per_unit) * rules_per_unit, n_rules)
+            units.append((slice(start, end), keys))
+            left -= end - start
+            start = end
+    return units
 
 
 def put_together(units: Sequence[Unit], results: Sequence[Sequence[Scores]], n_keys: int) -> list[Scores]:
@@ -61,7 +77,8 @@ class ThreadEvaluator(Evaluator):
     def answer(self, request: Request) -> list[Scores]:
         """Scores of all rules on each instance, by units that the threads share."""
         family, rules, keys, give_up_below, _ = request
-        units = divide(len(rules), len(keys), family.instances_per_batch, self.workers, family.rules_per_batch)
+        fewest = family.rules_per_unit or family.rules_per_batch
+        units = divide(len(rules), len(keys), family.instances_per_batch, self.workers, fewest, family.rules_share_work)
 
         def run(unit: Unit) -> list[Scores]:
             request.refuse_if_stopped()
