@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.tables import number, table
-from ruleforge.statistics import Times, distribution, fisher_exact, log_rank, quartiles, wilson
+from ruleforge.statistics import Times, fisher_exact, log_rank, quartiles, wilson
+from workers.study_figure import draw_found
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -103,13 +104,5 @@ def draw(rows: Rows, path: Path) -> None:
     figure = Figure(figsize=(5.0 * len(every), 3.6), layout="constrained")
     panels = figure.subplots(1, len(every), squeeze=False)[0]
     for axes, (part, title, goals) in zip(panels, every, strict=True):
-        for label, group in groups(rows, part).items():
-            times = times_of(group, goals)
-            steps = distribution(times)
-            end = max((*times.reached, *times.censored))
-            x = [0.0, *(moment for moment, _ in steps), end]
-            y = [0.0, *(share for _, share in steps), steps[-1][1] if steps else 0.0]
-            axes.step(x, y, where="post", label=f"{label} (n = {times.n})")
-        axes.set(title=title, xlabel="distinct rules evaluated", ylabel="share that has found it", ylim=(0, 1.02))
-        axes.legend(fontsize="small")
+        draw_found(axes, {label: times_of(group, goals) for label, group in groups(rows, part).items()}, title)
     figure.savefig(path, dpi=100)

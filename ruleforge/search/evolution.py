@@ -17,7 +17,7 @@ from ruleforge.language.rule import Rule
 from ruleforge.search.constants import StepSize, tuned
 from ruleforge.search.grammar import RuleGrammar
 from ruleforge.search.interface import Candidate, Generation, Judged
-from ruleforge.search.ledger import Ledger
+from ruleforge.search.ledger import Ledger, WithLedger
 from ruleforge.search.selection import Member, Selection, best_fitness
 from ruleforge.search.small_rules import SmallRules
 from ruleforge.search.variation import Individual, Variation
@@ -47,7 +47,7 @@ class _Offspring:
     to_beat: float = -math.inf
 
 
-class Evolution:
+class Evolution(WithLedger):
     """See `Search`. The randomness of an island's generation is that of SeedSequence(seed, (island, generation))."""
 
     def __init__(self, grammar: RuleGrammar, spec: JobSpec, selection: Selection) -> None:
@@ -65,21 +65,6 @@ class Evolution:
         self._islands = [Island() for _ in range(self._settings.islands)]
         self._asked: list[Candidate] = []
         self._offspring: list[list[_Offspring]] = [[] for _ in self._islands]
-
-    @property
-    def evaluations(self) -> int:
-        """Distinct behaviours that were judged."""
-        return self._ledger.evaluations
-
-    @property
-    def front(self) -> tuple[Judged, ...]:
-        """The rules not beaten in both fitness and complexity, simplest first."""
-        return self._ledger.front
-
-    @property
-    def exhausted(self) -> bool:
-        """No new behaviour has been found for many generations."""
-        return self._ledger.exhausted
 
     @property
     def living(self) -> tuple[Judged, ...]:

@@ -22,7 +22,7 @@ from ruleforge.language.tokens import Tokens
 from ruleforge.search.cartesian import Cartesian, Genome
 from ruleforge.search.grammar import RuleGrammar
 from ruleforge.search.interface import Candidate, Generation, Judged
-from ruleforge.search.ledger import Ledger
+from ruleforge.search.ledger import Ledger, WithLedger
 from ruleforge.spec import JobSpec
 
 # How often an individual is drawn anew that the grammar forbids (too many nodes, say).
@@ -41,7 +41,7 @@ class Individual:
     candidate: Candidate
 
 
-class Jordan2021:
+class Jordan2021(WithLedger):
     """See `Search`. The randomness of generation g is that of SeedSequence(seed, (0, g))."""
 
     def __init__(self, grammar: RuleGrammar, spec: JobSpec) -> None:
@@ -59,21 +59,6 @@ class Jordan2021:
         self._parents: list[Individual] = []  # of the offspring last asked for
         self._offspring: list[Individual] = []
         self._asked: list[Candidate] = []
-
-    @property
-    def evaluations(self) -> int:
-        """Distinct behaviours that were judged."""
-        return self._ledger.evaluations
-
-    @property
-    def front(self) -> tuple[Judged, ...]:
-        """The rules not beaten in both fitness and complexity, simplest first."""
-        return self._ledger.front
-
-    @property
-    def exhausted(self) -> bool:
-        """No new behaviour has been found for very many generations."""
-        return self._ledger.exhausted
 
     @property
     def living(self) -> tuple[Judged, ...]:

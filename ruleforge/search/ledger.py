@@ -155,3 +155,24 @@ def _front(judged: Iterable[Judged], known: Mapping[str, Judged]) -> tuple[Judge
 def _digest(previous: str, judged: Iterable[Judged]) -> str:
     content = [previous, [[item.rule.text, item.fitness.hex(), item.outcome.value] for item in judged]]
     return hashlib.blake2b(json.dumps(content, separators=(",", ":")).encode(), digest_size=16).hexdigest()
+
+
+class WithLedger:
+    """What every search says from its ledger, see `Search`."""
+
+    _ledger: Ledger
+
+    @property
+    def evaluations(self) -> int:
+        """Distinct behaviours that were judged."""
+        return self._ledger.evaluations
+
+    @property
+    def front(self) -> tuple[Judged, ...]:
+        """The rules not beaten in both fitness and complexity, simplest first."""
+        return self._ledger.front
+
+    @property
+    def exhausted(self) -> bool:
+        """No new behaviour has been found for many generations."""
+        return self._ledger.exhausted
