@@ -130,8 +130,8 @@ def _again(database: str | None, scheduler: str | None) -> str:
 
 
 def _run(store: Store, job_id: str, evaluator: Evaluator, again: str, as_json: bool) -> None:
-    # What the imports have left lives as long as this process, and a full collection takes 0.1 s to go over it. Not done
-    # in `run_job`, because the memory of other programs is not ours to arrange.
+    # What the imports have left lives as long as this process, and a full collection takes 0.1 s to go over it. Not in
+    # `run_job`, because the memory of other programs is not ours to arrange.
     gc.freeze()
     with JobDisplay(progress()) as display, Interrupts(PAUSING) as interrupts:
         try:
