@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import os
 import sys
 import tempfile
@@ -169,6 +170,7 @@ def main(arguments: list[str] | None = None) -> None:
     by_family = {}
     for name in options.family:
         profiled(name, {"budget": {"evaluations": 1}, "instances": {"training": 1, "validation": 1}})  # kernels loaded
+        gc.freeze()  # as the command line does
         by_family[name] = profiled(name, {"budget": {"evaluations": 64}} if options.quick else {})
         print(f"{name}: done", file=sys.stderr, flush=True)
     text = markdown(by_family)

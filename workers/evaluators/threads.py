@@ -15,7 +15,7 @@ from workers.evaluators.units import score_unit
 # Rules of one unit at the most: enough for the kernels, few enough to stop soon.
 RULES_PER_UNIT = 64
 # Parts of a worker's share of what is left, of which it is given one at a time: few where every unit repeats work.
-PARTS, PARTS_IF_WORK_IS_SHARED = 3.0, 1.1
+PARTS, PARTS_IF_WORK_IS_SHARED = 3.0, 1.2
 # How soon a stop is noticed while units are running.
 POLL_SECONDS = 0.1
 
