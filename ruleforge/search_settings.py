@@ -45,7 +45,12 @@ class SearchSettings(BaseModel):
         0.3, "share of offspring made by exchanging subtrees; the rest mutates", TREES, ge=0, le=1
     )
     small_rules: float = _setting(
-        0.5, "share of offspring that are untried small rules, while any are left", TREES, ge=0, le=1
+        0.5,
+        "share of offspring that are untried small rules, while any are left, and all until those that read every "
+        "signal have been tried; 0: none",
+        TREES,
+        ge=0,
+        le=1,
     )
     tuned: float = _setting(
         0.0, "share of offspring that are one of the best rules with a constant moved", TREES, ge=0, le=1

@@ -180,9 +180,12 @@ class Evolution(WithLedger):
         seeds = self._seed_rules if number == generation == 0 else []
         wanted, n_small, n_tuned, n_random = settings.offspring, 0, 0, 0
         if members:
-            n_small = round(wanted * settings.small_rules)
             n_tuned = round(wanted * settings.tuned)
             n_random = min(self._selection.newcomers, wanted)
+            n_small = round(wanted * settings.small_rules)
+            if self._small is not None:  # what can be the whole rule is tried before anything is made of it
+                essential = self._small.n_essential - self._position_asked
+                n_small = max(n_small, min(essential, wanted - n_tuned - n_random))
         else:
             n_small = wanted = max(wanted, settings.population, len(seeds))
         for place in range(wanted):

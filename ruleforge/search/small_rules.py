@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ruleforge.language.identity import digest_of, leaf_outputs
+from ruleforge.language.identity import digest_of, leaf_outputs, outputs
 from ruleforge.language.primitives import PRIMITIVES, apply
 from ruleforge.language.signals import Slot
 from ruleforge.language.tokens import Tokens
@@ -53,6 +53,21 @@ def small_expressions(
     return [[tokens for tokens, _ in found] for found in sizes]
 
 
+def _multiples_apart(expressions: Sequence[Tokens], slot: Slot) -> tuple[list[Tokens], list[Tokens]]:
+    """The expressions in their order without the positive multiples of earlier ones, and these.
+
+    A multiple is the same rule at another learning rate: worth trying, after what does something else.
+    """
+    first: dict[str, Tokens] = {}
+    multiples: list[Tokens] = []
+    for tokens in expressions:
+        values = outputs(tokens, slot)
+        largest = np.max(np.abs(values), where=np.isfinite(values), initial=0.0)
+        if first.setdefault(digest_of(values / largest if largest > 0 else values), tokens) is not tokens:
+            multiples.append(tokens)
+    return [*first.values()], multiples
+
+
 def _splits(sizes: Sequence[Sequence[Expression]], arity: int, n_nodes: int) -> Iterator[tuple[int, ...]]:
     """Sizes of the operands of an operator whose expression has n_nodes."""
     if arity == 1:
@@ -85,7 +100,9 @@ def _combined(sizes: Sequence[Sequence[Expression]], operators: Sequence[str], n
 class SmallRules:
     """The small rules of a grammar in the order of one seed.
 
-    Simpler ones first; of equal size, those that read more of the signals; at random among equals.
+    Simpler ones first; of equal size, those that read more of the signals; at random among equals; positive multiples
+    of earlier ones at the end. n_essential: positions up to the last rule that reads all signals, multiples aside; 0 if
+    there is none, or several slots.
 
     With several slots (or holes) first all pairs (triples, …) of expressions up to the size at which they are still
     few, in that order. Then pairs are sampled: for each hole a size, and one of that size. What stands at a position
@@ -107,6 +124,13 @@ class SmallRules:
             self._holes.append([found for found in ordered if found])
             reads.append([len(set(tokens) & set(hole.signals)) for found in ordered for tokens in found])
         self._flat = [[tokens for found in hole for tokens in found] for hole in self._holes]
+        self.n_essential = 0
+        if len(grammar.holes) == 1:
+            (hole,) = grammar.holes
+            different, multiples = _multiples_apart(self._flat[0], hole.slot)
+            whole = [place for place, tokens in enumerate(different) if set(tokens) >= set(hole.signals)]
+            self.n_essential = whole[-1] + 1 if whole else 0
+            self._flat = [different + multiples]
         self._grid_shape = self._shape_of_grid()
         self._grid = self._ordered_grid(reads)
         self._length = len(self._flat[0]) if len(self._holes) == 1 else len(self._grid) + MAX_SAMPLED

@@ -32,11 +32,11 @@ def test_seed_rules_are_named_as_such(bench):
 
 
 def test_parents_are_the_same_after_a_restart(bench):
-    search = bench.new()
+    search = bench.new(search={"small_rules": 0.0})
     first = bench.step(search)
     state = search.state()
     asked = search.ask()
-    resumed = bench.new()
+    resumed = bench.new(search={"small_rules": 0.0})
     resumed.restore(state, first.judged)
     assert resumed.ask() == asked
     assert any(candidate.parents for candidate in asked)

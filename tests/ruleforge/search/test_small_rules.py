@@ -6,10 +6,13 @@ import itertools
 
 from toy_families import Toy, Twin
 
+from ruleforge.family import Outcome
 from ruleforge.grammar_settings import Grammar
-from ruleforge.language import Rule, behaviour
+from ruleforge.language import KnownRule, Rule, behaviour, recognise
+from ruleforge.search import make_search
 from ruleforge.search.grammar import RuleGrammar
 from ruleforge.search.small_rules import MAX_GRID, MAX_SAMPLED, SmallRules, small_expressions
+from ruleforge.spec import job_spec
 
 
 def grammar_of(family, operators=("+", "*"), constants=(1.0,)):
@@ -36,9 +39,49 @@ def test_they_are_all_there_each_behaviour_once_simplest_first():
     expected = {behaviour(Rule.parse(text, Toy)) for text in texts}
     assert {behaviour(rule) for rule in rules} == expected
     assert len(rules) == len(expected)
-    sizes = [rule.complexity for rule in rules]
-    assert sizes == sorted(sizes)
-    assert max(sizes) == 5
+    # R + R is R at another learning rate: such rules come last, as ordered among themselves as the others.
+    n_multiples = sum(is_multiple(rules[:place], rule) for place, rule in enumerate(rules))
+    assert n_multiples > 0
+    for part in (rules[:-n_multiples], rules[-n_multiples:]):
+        sizes = [rule.complexity for rule in part]
+        assert sizes == sorted(sizes)
+        assert max(sizes) == 5
+    assert all(is_multiple(rules[:-n_multiples], rule) for rule in rules[-n_multiples:])
+
+
+def is_multiple(others, rule):
+    """Whether a rule is a positive multiple of one of the others."""
+    known = {str(place): KnownRule(str(place), other, "") for place, other in enumerate(others)}
+    return recognise(rule, known) is not None
+
+
+def test_rules_that_read_every_signal_come_first_of_their_size_and_are_counted():
+    grammar = grammar_of(Toy, operators=("+", "-", "*", "/"))
+    small, rules = SmallRules(grammar, 1), rules_of(grammar)
+    whole = [{"R", "E"} <= set(rule.expressions[0]) for rule in rules]
+    essential = small.n_essential
+    assert whole[essential - 1]
+    for size in (3, 5):
+        of_size = [whole[place] for place in range(essential) if rules[place].complexity == size]
+        assert of_size == sorted(of_size, reverse=True)
+    # What comes after is a multiple of what came before, or reads less.
+    for place in range(essential, len(rules)):
+        assert not whole[place] or is_multiple(rules[:place], rules[place])
+    assert SmallRules(grammar_of(Twin), 1).n_essential == 0
+
+
+def test_the_essential_small_rules_fill_the_first_generations():
+    spec = job_spec({"task": "reward", "seed": 3, "search": {"small_rules": 0.1}})
+    search = make_search(spec)
+    n_essential = SmallRules(search._grammar, 3).n_essential
+    origins = []
+    while len(origins) < n_essential:
+        asked = search.ask()
+        origins += [candidate.origin for candidate in asked]
+        search.tell([(0.0, Outcome.ok)] * len(asked))
+    assert set(origins[: n_essential - 5]) == {"small_rule"}  # some may be too complex for the grammar, or repeats
+    later = [candidate.origin for candidate in search.ask()]
+    assert later.count("small_rule") < len(later) / 2
 
 
 def test_the_order_depends_on_the_seed_and_on_nothing_else():
