@@ -55,7 +55,7 @@ PUBLISHED: Mapping[str, Mapping[str, Any]] = {
     "supervised": {"population": 4, "offspring": 4, "tournament": 1, "columns": 12, "mutation_rate": 0.045},
     "correlation": {"population": 8, "offspring": 8, "tournament": 1, "columns": 5, "mutation_rate": 0.05},
 }
-CONTENDERS = {"hal-cgp": "hal-cgp 0.3", "ruleforge": "ruleforge"}
+CONTENDERS = {"ruleforge": "ruleforge", "hal-cgp": "hal-cgp 0.3"}
 # hal-cgp wants finite numbers.
 WORST = -1e9
 
@@ -209,7 +209,7 @@ def counts_table(rows: success_report.Rows) -> str:
         columns = [[row[key] for row in group] for key in ("calls", "evaluations", "behaviours", "refused")]
         best = [row["fitness"] for row in group if row["fitness"] is not None and math.isfinite(row["fitness"])]
         lines.append(
-            [part, str(len(group)), *map(_whole, columns), _middle(best), _whole([r["seconds"] for r in group])]
+            [part, str(len(group)), *map(_whole, columns), _middle(best), _middle([row["seconds"] for row in group])]
         )
     return table(head, lines)
 
@@ -217,7 +217,7 @@ def counts_table(rows: success_report.Rows) -> str:
 def text(rows: success_report.Rows) -> str:
     """Markdown: success, evaluations to it, tests, and the counts of hal-cgp."""
     order = list(CONTENDERS.values())
-    ordered = sorted(rows, key=lambda row: (list(BUDGETS).index(row["part"]), -order.index(row["label"]), row["seed"]))
+    ordered = sorted(rows, key=lambda row: (list(BUDGETS).index(row["part"]), order.index(row["label"]), row["seed"]))
     return f"{success_report.text(ordered)}\n### What hal-cgp scored\n\n{counts_table(ordered)}"
 
 
