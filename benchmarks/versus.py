@@ -55,6 +55,8 @@ PUBLISHED: Mapping[str, Mapping[str, Any]] = {
     "supervised": {"population": 4, "offspring": 4, "tournament": 1, "columns": 12, "mutation_rate": 0.045},
     "correlation": {"population": 8, "offspring": 8, "tournament": 1, "columns": 5, "mutation_rate": 0.05},
 }
+# Texts that are scored together where that costs no more than one: lanes of the reward kernel.
+TOGETHER: Mapping[str, int] = {"reward": 16, "supervised": 0, "correlation": 0}
 CONTENDERS = {"ruleforge": "ruleforge", "hal-cgp": "hal-cgp 0.3"}
 # hal-cgp wants finite numbers.
 WORST = -1e9
@@ -71,7 +73,14 @@ def settings_of(name: str, family: TaskFamily, seed: int) -> dict[str, Any]:
     grammar = family.search_defaults
     inputs = [len(slot.default_symbols) for slot in family.slots]
     operators, constants = list(grammar.operators), list(grammar.constants)
-    return {**PUBLISHED[name], "inputs": inputs, "operators": operators, "constants": constants, "seed": seed}
+    return {
+        **PUBLISHED[name],
+        "inputs": inputs,
+        "operators": operators,
+        "constants": constants,
+        "seed": seed,
+        "ahead": TOGETHER[name],
+    }
 
 
 def _symbol(symbols: Sequence[str], found: re.Match[str]) -> str:
@@ -97,7 +106,9 @@ class Judge:
         self.spec = job_spec(success.specification(part.task, part.given, (), seed))
         self.family = self.spec.family()
         self.evaluations = self.refused = 0
-        self.behaviours: dict[str, tuple[float, Outcome]] = {}
+        self.behaviours: set[str] = set()
+        self._scores: dict[str, tuple[float, Outcome]] = {}  # by behaviour
+        self._ahead: dict[str, tuple[float, Outcome]] = {}  # by rule
         self._evaluator = evaluator
         instances = self.spec.instances
         assert instances.training is not None
@@ -109,24 +120,45 @@ class Judge:
         limit = self.spec.budget.evaluations
         return limit is not None and self.evaluations >= limit
 
-    def judge(self, texts: Sequence[Sequence[str]]) -> tuple[list[Judged], list[tuple[Sequence[str], float]]]:
-        """The rules among the texts as far as the budget reaches, scored; and a finite fitness for every text."""
+    def judge(
+        self, texts: Sequence[Sequence[str]], ahead: Sequence[Sequence[str]] = ()
+    ) -> tuple[list[Judged], list[tuple[Sequence[str], float]]]:
+        """The rules among the texts as far as the budget reaches, scored; and a finite fitness for every text.
+
+        ahead: texts that may be asked for later, scored along and kept, but neither counted nor told.
+        """
         rules = [rule_of(text, self.family) for text in texts]
         limit = self.spec.budget.evaluations
         left = len(texts) if limit is None else limit - self.evaluations
         chosen = [rule for rule in rules if rule is not None][:left]
+        identities = {rule.id: behaviour(rule) for rule in chosen}
+        self._score({identities[rule.id]: rule for rule in reversed(chosen)}, ahead)
         self.evaluations += len(chosen)
         self.refused += sum(rule is None for rule in rules)
-        identities = {rule.id: behaviour(rule) for rule in chosen}
-        new = {identities[rule.id]: rule for rule in reversed(chosen) if identities[rule.id] not in self.behaviours}
-        for score in score_rules(self._evaluator, self.family, list(new.values()), self._keys):
-            self.behaviours[identities[score.rule.id]] = score.aggregate, score.outcome
-        judged = [Judged(rule, identities[rule.id], *self.behaviours[identities[rule.id]]) for rule in chosen]
+        self.behaviours.update(identities.values())
+        judged = [Judged(rule, identities[rule.id], *self._scores[identities[rule.id]]) for rule in chosen]
         fitness = {item.rule.id: item.fitness for item in judged if item.outcome is Outcome.ok}
         return judged, [
             (text, WORST if rule is None else fitness.get(rule.id, WORST))
             for text, rule in zip(texts, rules, strict=True)
         ]
+
+    def _score(self, wanted: Mapping[str, Rule], ahead: Sequence[Sequence[str]]) -> None:
+        """Simulate the behaviours that have not been, and as many rules ahead as fit beside them."""
+        new = {rule.id: identity for identity, rule in wanted.items() if identity not in self._scores}
+        rules = [rule for rule in wanted.values() if rule.id in new and rule.id not in self._ahead]
+        if rules:
+            identities = {*self._scores, *new.values()}
+            for rule in (rule_of(text, self.family) for text in ahead):
+                if len(rules) % self.family.rules_per_batch == 0:
+                    break
+                if rule is not None and rule.id not in self._ahead and (identity := behaviour(rule)) not in identities:
+                    identities.add(identity)
+                    rules.append(rule)
+            for score in score_rules(self._evaluator, self.family, rules, self._keys):
+                self._ahead[score.rule.id] = score.aggregate, score.outcome
+        for rule_id, identity in new.items():
+            self._scores[identity] = self._ahead[rule_id]
 
 
 def run_hal_cgp(name: str, part: success.Part, seed: int, evaluator: Evaluator) -> dict[str, Any]:
@@ -142,7 +174,7 @@ def run_hal_cgp(name: str, part: success.Part, seed: int, evaluator: Evaluator) 
     try:
         while True:
             asked = peer.ask(json.dumps({"fitness": told}, allow_nan=False))
-            judged, told = judge.judge(asked["texts"])
+            judged, told = judge.judge(asked["texts"], asked["ahead"])
             counts = {"calls": asked["calls"], "behaviours": len(judge.behaviours)}
             before = set(watch.found)
             summary = Generation(generation, tuple(judged), (), (), None, None, judge.evaluations, "")

@@ -2,11 +2,15 @@
 
 Population, genomes, mutation, selection and the cache of expressions are hal-cgp's own; what an individual is known by,
 to its cache and to the other side, is the text of its simplified sympy expressions, as in the published runs. Each line
-that comes is `{"fitness": {text: number}}` and is answered by the texts that are to be scored next.
+that comes is `{"fitness": [[texts, number], …]}` and is answered by the texts that are to be scored next.
+
+Where a kernel scores many rules in the time of one, `ahead` asks for more: the texts that hal-cgp would want in the
+next generations if none of the new ones survived. They are told apart, and change nothing of what hal-cgp does.
 """
 
 from __future__ import annotations
 
+import copy
 import functools
 import importlib.metadata
 import json
@@ -25,6 +29,10 @@ MOST_SILENT = 50
 REMEMBERED = 10_000
 # sympy can simplify for minutes; what takes longer stays as it is spelled.
 SIMPLIFYING_SECONDS = 5.0
+# hal-cgp wants finite numbers; what is guessed about texts that are not scored yet.
+WORST = -1e9
+# Generations that are looked ahead.
+FURTHEST = 30
 
 
 def primitives(cgp: Any, operators: list[str], constants: list[float]) -> tuple[Any, ...]:
@@ -107,6 +115,27 @@ def search(cgp: Any, settings: dict[str, Any], answers: Any) -> None:
             individual.fitness = known[texts.of(individual)]
         return individual
 
+    def ahead(combined: Any, wanted: int) -> list[tuple[str, ...]]:
+        """Texts that copies of the individuals, of the population and of its generator ask for next."""
+        found: dict[tuple[str, ...], None] = {}
+
+        def guess(individual: Any) -> Any:
+            if individual.fitness_is_None():
+                text = texts.of(individual)
+                if text not in known:
+                    found[text] = None
+                individual.fitness = known.get(text, WORST)
+            return individual
+
+        pool, future = copy.deepcopy((combined, population))
+        guesser = cgp.ea.MuPlusLambda(**ea)
+        future.parents = sorted(map(guess, pool), reverse=True)[: future.n_parents]
+        for _ in range(FURTHEST):
+            if len(found) >= wanted:
+                break
+            guesser.step(future, guess)
+        return list(found)
+
     class Generationwise(cgp.ea.MuPlusLambda):  # type: ignore[misc]
         """The strategy as it is, with all that a generation needs asked for at once."""
 
@@ -118,9 +147,9 @@ def search(cgp: Any, settings: dict[str, Any], answers: Any) -> None:
             counts["silent"] = 0 if new else counts["silent"] + 1
             if new or counts["silent"] >= MOST_SILENT:
                 counts["silent"] = 0
-                print(
-                    json.dumps({"texts": new, "unsimplified": texts.unsimplified, **counts}), file=answers, flush=True
-                )
+                further = [text for text in ahead(combined, settings["ahead"]) if text not in new] if new else []
+                answer = {"texts": new, "ahead": further, "unsimplified": texts.unsimplified, **counts}
+                print(json.dumps(answer), file=answers, flush=True)
                 learn()
             return super()._compute_fitness(combined, *given, **named)
 
@@ -132,11 +161,12 @@ def search(cgp: Any, settings: dict[str, Any], answers: Any) -> None:
         seed=settings["seed"],
         genome_params=genomes if len(genomes) > 1 else genomes[0],
     )
-    strategy = Generationwise(
-        n_offsprings=settings["offspring"],
-        mutation_rate=settings["mutation_rate"],
-        tournament_size=settings["tournament"],
-    )
+    ea = {
+        "n_offsprings": settings["offspring"],
+        "mutation_rate": settings["mutation_rate"],
+        "tournament_size": settings["tournament"],
+    }
+    strategy = Generationwise(**ea)
     learn()
     cgp.evolve(population, objective, strategy, max_generations=sys.maxsize)
 
