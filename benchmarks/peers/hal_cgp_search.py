@@ -60,13 +60,14 @@ class Texts:
 
     def __init__(self) -> None:
         self.unsimplified = 0
+        self._trees: dict[tuple[Any, ...], int] = {}
         signal.signal(signal.SIGALRM, _out_of_time)
         self._simplified = functools.lru_cache(REMEMBERED)(self._simplify)
 
     def of(self, individual: Any) -> tuple[str, ...]:
         """One text per genome, with the inputs as x_0, x_1, …"""
         genomes = individual.genome if isinstance(individual.genome, list) else [individual.genome]
-        return tuple(self._simplified(_Active(genome)) for genome in genomes)
+        return tuple(self._simplified(_Active(genome, self._trees)) for genome in genomes)
 
     def _simplify(self, active: _Active) -> str:
         try:
@@ -84,19 +85,28 @@ class Texts:
 
 
 class _Active:
-    """A genome's graph, equal to others whose expressions are spelled the same."""
+    """A genome's graph, equal to others that spell the same tree, wherever its nodes stand.
 
-    def __init__(self, genome: Any) -> None:
+    trees: a number for each tree that was met, by what stands at its root and the numbers of its operands.
+    """
+
+    def __init__(self, genome: Any, trees: dict[tuple[Any, ...], int]) -> None:
         from cgp import CartesianGraph  # type: ignore[import-not-found]
 
         self.graph = CartesianGraph(genome)
-        self._spelled = self.graph.print_active_nodes()
+        numbers: dict[int, int] = {}
+        for node in self.graph.input_nodes:
+            numbers[node.idx] = trees.setdefault((node.idx,), len(trees))
+        for node in [*self.graph.hidden_nodes, *self.graph.output_nodes]:  # operands stand before what reads them
+            tree = (type(node).__name__, *(numbers[address] for address in node.addresses))
+            numbers[node.idx] = trees.setdefault(tree, len(trees))
+        self._tree = numbers[self.graph.output_nodes[0].idx]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Active) and self._spelled == other._spelled
+        return isinstance(other, _Active) and self._tree == other._tree
 
     def __hash__(self) -> int:
-        return hash(self._spelled)
+        return hash(self._tree)
 
 
 def search(cgp: Any, settings: dict[str, Any], answers: Any) -> None:
