@@ -49,12 +49,8 @@ BUDGETS: Mapping[str, Mapping[str, Any]] = {
     "supervised": success.PARTS["supervised"].given["budget"],
     "correlation": {"seconds": 300.0},
 }
-# The published settings: population and offspring, tournament, nodes of a genome, probability that a gene changes.
-PUBLISHED: Mapping[str, Mapping[str, Any]] = {
-    "reward": {"population": 4, "offspring": 4, "tournament": 1, "columns": 5, "mutation_rate": 0.045},
-    "supervised": {"population": 4, "offspring": 4, "tournament": 1, "columns": 12, "mutation_rate": 0.045},
-    "correlation": {"population": 8, "offspring": 8, "tournament": 1, "columns": 5, "mutation_rate": 0.05},
-}
+# The published settings that hal-cgp has too; `search.method = "jordan2021"` declares them for each family.
+SETTINGS = ("population", "offspring", "tournament", "columns", "mutation_rate")
 # Texts that are scored together where that costs no more than one: lanes of the reward kernel.
 TOGETHER: Mapping[str, int] = {"reward": 16, "supervised": 0, "correlation": 0}
 CONTENDERS = {"ruleforge": "ruleforge", "hal-cgp": "hal-cgp 0.3"}
@@ -70,11 +66,12 @@ def part_of(name: str) -> success.Part:
 
 def settings_of(name: str, family: TaskFamily, seed: int) -> dict[str, Any]:
     """What the process of hal-cgp is told: the published settings, with the family's operators and constants."""
+    published = job_spec({"task": name, "search": {"method": "jordan2021"}}).search.model_dump(include=set(SETTINGS))
     grammar = family.search_defaults
     inputs = [len(slot.default_symbols) for slot in family.slots]
     operators, constants = list(grammar.operators), list(grammar.constants)
     return {
-        **PUBLISHED[name],
+        **published,
         "inputs": inputs,
         "operators": operators,
         "constants": constants,

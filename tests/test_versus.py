@@ -44,12 +44,20 @@ def test_what_is_no_rule_is_refused(text):
     assert versus.rule_of([text], family("reward", {})) is None
 
 
-def test_the_published_settings_are_told():
-    told = versus.settings_of("correlation", family("correlation", {}), 7)
-    assert told["inputs"] == [2, 2]
-    assert told["operators"] == ["+", "-", "*", "/", "**"]
-    assert told["constants"] == [0.1, 1.0, 10.0]
-    assert (told["population"], told["offspring"], told["columns"], told["seed"]) == (8, 8, 5, 7)
+@pytest.mark.parametrize(
+    ("task", "inputs", "published"),
+    [
+        ("reward", [2], (4, 4, 1, 5, 0.045)),
+        ("supervised", [3], (4, 4, 1, 12, 0.045)),
+        ("correlation", [2, 2], (8, 8, 1, 5, 0.05)),
+    ],
+)
+def test_the_published_settings_are_told(task, inputs, published):
+    told = versus.settings_of(task, family(task, {}), 7)
+    assert tuple(told[key] for key in versus.SETTINGS) == published
+    assert (told["inputs"], told["seed"]) == (inputs, 7)
+    assert told["constants"] == ([1.0] if task == "supervised" else [0.1, 1.0, 10.0])
+    assert told["operators"] == ["+", "-", "*", "/", *(["**"] if task == "correlation" else [])]
 
 
 def test_texts_are_judged_once_per_behaviour_and_within_the_budget():
