@@ -30,8 +30,11 @@ def nest(model: str, parameters: Mapping[str, Any]) -> Peer:
     return Peer("NEST, trial by trial" if model == "reward_by_trial" else "NEST", NEST_NOTES[model], command)
 
 
-def hal_cgp(settings: Mapping[str, Any]) -> Peer:
-    """hal-cgp 0.3 in a folder of its own, installed at first use without its (old) dependencies."""
+def hal_cgp_folder() -> Path:
+    """hal-cgp 0.3 in a folder of its own, installed at first use without its (old) dependencies.
+
+    Raises NoPeer if that does not work out.
+    """
     folder: Path = cache_root() / "peers" / "hal-cgp"
     if not (folder / ".complete").exists():
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
@@ -41,6 +44,24 @@ def hal_cgp(settings: Mapping[str, Any]) -> Peer:
             last = (done.stderr.strip() or "no message").splitlines()[-1]
             raise NoPeer(f"hal-cgp cannot be installed: {last}")
         (folder / ".complete").touch()
+    return folder
+
+
+def hal_cgp(settings: Mapping[str, Any]) -> Peer:
+    """hal-cgp 0.3, scoring by itself with this project's kernels."""
+    folder = hal_cgp_folder()
     command = [sys.executable, "-m", "benchmarks.peers.hal_cgp_server", str(folder), json.dumps(dict(settings))]
     note = "(4+4) Cartesian GP with 5 columns, scored by this project's kernels, one rule at a time"
     return Peer("hal-cgp 0.3", note, command)
+
+
+def hal_cgp_search(settings: Mapping[str, Any]) -> Peer:
+    """hal-cgp 0.3, proposing texts that are scored here; `ask` it with the fitness of those before."""
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.peers.hal_cgp_search",
+        str(hal_cgp_folder()),
+        json.dumps(dict(settings)),
+    ]
+    return Peer("hal-cgp 0.3", "Cartesian GP with the published settings", command)

@@ -56,11 +56,11 @@ class Peer:
         answer = self.ask()
         return Timing(answer["cpu"] / answer["units"], answer["wall"] / answer["units"])
 
-    def ask(self) -> dict[str, Any]:
-        """Let it work once and return all that it says."""
+    def ask(self, message: str = "measure") -> dict[str, Any]:
+        """Let it work once, on a message of one line, and return all that it says."""
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write("measure\n")
+            self._process.stdin.write(message + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             raise NoPeer(f"{self.name} ended before it was measured") from None

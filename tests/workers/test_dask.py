@@ -216,6 +216,7 @@ def test_dask_says_nothing_by_itself_here_or_in_the_workers(embedded):
         return [name for name in names if logging.getLogger(name).isEnabledFor(logging.ERROR)]
 
     assert outspoken() == []
+    wait_for(lambda: len(embedded.connection.client.nthreads()) == 2)  # a test before may have killed one
     assert list(embedded.connection.client.run(outspoken).values()) == [[], []]
 
 

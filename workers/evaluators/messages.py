@@ -19,7 +19,8 @@ from ruleforge.family import Scores
 from workers.cluster.connection import Connection
 from workers.evaluators.cutting import Costs
 from workers.evaluators.interface import Request
-from workers.evaluators.remote import PlainCall, UnitResult, from_plain, part_of, score_message
+from workers.evaluators.packed import unpacked
+from workers.evaluators.remote import PlainCall, UnitResult, part_of, score_message
 from workers.evaluators.tasks import POLL_SECONDS, end
 from workers.evaluators.threads import Unit
 
@@ -58,7 +59,7 @@ class Messages:
             scores = None if result is None else result["scores"]
             if result is not None and scores is not None and not result["first"]:
                 self._costs.note_unit(plain["family"]["digest"], unit, result["seconds"])
-            found.append(None if scores is None else [from_plain(item) for item in scores])
+            found.append(None if scores is None else unpacked(scores))
         return found
 
     async def _send(

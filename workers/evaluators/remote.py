@@ -14,20 +14,19 @@ import threading
 import time
 import uuid
 from collections import Counter, OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TypedDict
 
-import numpy as np
 from distributed import Worker, get_worker
-from numpy.typing import NDArray
 
 from ruleforge.errors import InputError
-from ruleforge.family import InstanceKey, Outcome, Scores, TaskFamily, checked_split, family, family_class
+from ruleforge.family import InstanceKey, Scores, TaskFamily, checked_split, family, family_class
 from ruleforge.kernel.version import kernel_version
 from ruleforge.language.rule import Rule
 from workers.cluster.compatibility import REFUSED, facts, refusals
 from workers.evaluators.cutting import Costs
 from workers.evaluators.interface import Request
+from workers.evaluators.packed import Packed, packed
 from workers.evaluators.threads import Unit, joined
 from workers.evaluators.units import score_unit
 
@@ -41,7 +40,6 @@ END_POLL_SECONDS = 0.01
 PIECE_SECONDS = 0.3
 
 PlainKey = tuple[str, str, int, int]
-PlainScores = tuple[NDArray[np.float64], tuple[str, ...], dict[str, NDArray[np.float64]]]
 
 
 class FamilyDescription(TypedDict):
@@ -67,7 +65,7 @@ class PlainCall(TypedDict):
 class UnitResult(TypedDict):
     """What a worker gives back: scores per key, or why it does not fit, or nothing if the call was stopped."""
 
-    scores: list[PlainScores] | None
+    scores: Packed | None
     refused: str
     worker: str
     seconds: float
@@ -204,8 +202,13 @@ def _score(unit: PlainCall, worker: str) -> UnitResult:
         begin = time.perf_counter()
         scores = _in_pieces(call, bound, rules, instances, unit["give_up_below"])
         seconds = time.perf_counter() - begin
-        plain = None if scores is None else [_plain(item) for item in scores]
-        return {"scores": plain, "refused": "", "worker": worker, "seconds": seconds, "first": first}
+        return {
+            "scores": None if scores is None else packed(scores),
+            "refused": "",
+            "worker": worker,
+            "seconds": seconds,
+            "first": first,
+        }
     finally:
         _calls.end(call)
 
@@ -238,14 +241,3 @@ def _in_pieces(
             first_rule += len(piece)
         scores.extend(joined(place) for place in parts)
     return scores
-
-
-def _plain(scores: Scores) -> PlainScores:
-    return scores.fitness, tuple(outcome.value for outcome in scores.outcome), dict(scores.metrics)
-
-
-def from_plain(plain: PlainScores) -> Scores:
-    """Scores as they came back from a worker."""
-    fitness, outcomes, metrics = plain
-    found: Mapping[str, NDArray[np.float64]] = metrics
-    return Scores(fitness, tuple(Outcome(outcome) for outcome in outcomes), found)

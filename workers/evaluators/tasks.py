@@ -15,7 +15,8 @@ from ruleforge.family import Scores
 from workers.cluster.connection import Connection
 from workers.evaluators.cutting import Costs
 from workers.evaluators.interface import Request
-from workers.evaluators.remote import PlainCall, UnitResult, end_call, from_plain, part_of, score_plain
+from workers.evaluators.packed import unpacked
+from workers.evaluators.remote import PlainCall, UnitResult, end_call, part_of, score_plain
 from workers.evaluators.threads import Unit
 
 # How soon a stop is noticed while units are running, and how long the workers may take to confirm theirs.
@@ -136,7 +137,7 @@ class TaskCall:
         assert result["scores"] is not None, "only the end of a call stops its units"
         if not result["first"]:
             self.costs.note_unit(self.plain["family"]["digest"], self.units[index], result["seconds"])
-        self.results[index] = [from_plain(plain) for plain in result["scores"]]
+        self.results[index] = unpacked(result["scores"])
         self.released.append(self.futures.pop(index))
 
     def _missing(self) -> list[int]:
