@@ -68,7 +68,6 @@ ABLATIONS: Mapping[str, Sequence[str]] = {
     "no racing": ("evaluator.racing=false",),
     "mu_plus_lambda": ("search.method=mu_plus_lambda",),
     "nsga2": ("search.method=nsga2",),
-    "age_fitness": ("search.method=age_fitness",),
     "lexicase": ("search.method=lexicase",),
     "jordan2021": ("search.method=jordan2021",),
     "4 islands": ("search.islands=4", "search.population=8", "search.offspring=16"),

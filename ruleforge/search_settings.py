@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Method = Literal["mu_plus_lambda", "nsga2", "age_fitness", "lexicase", "jordan2021"]
+Method = Literal["mu_plus_lambda", "nsga2", "lexicase", "jordan2021"]
 METHODS: tuple[str, ...] = get_args(Method)
 # The one that found most, soonest (docs/search.md).
 DEFAULT_METHOD: Method = "nsga2"
@@ -29,7 +29,7 @@ class SearchSettings(BaseModel):
 
     method: Method = _setting(
         DEFAULT_METHOD,
-        "mu_plus_lambda: the best by fitness survive; nsga2: fitness and complexity; age_fitness: fitness and age; "
+        "mu_plus_lambda: the best by fitness survive; nsga2: fitness and complexity; "
         "lexicase: parents by single instances; jordan2021: Cartesian genomes, as published",
     )
     population: int = _setting(16, "μ: rules that survive a generation, on each island", ge=1, le=100_000)
@@ -37,7 +37,7 @@ class SearchSettings(BaseModel):
     tournament: int = _setting(
         3,
         "rules drawn per choice of a parent; the best of them is taken",
-        ("mu_plus_lambda", "nsga2", "age_fitness", "jordan2021"),
+        ("mu_plus_lambda", "nsga2", "jordan2021"),
         ge=1,
         le=1000,
     )

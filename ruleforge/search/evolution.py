@@ -40,10 +40,9 @@ class Island:
 
 @dataclass(frozen=True)
 class _Offspring:
-    """A candidate, the age of its oldest parent, and the fitness of its (first) parent."""
+    """A candidate, and the fitness of its (first) parent."""
 
     candidate: Candidate
-    age: int = 0
     to_beat: float = -math.inf
 
 
@@ -146,7 +145,7 @@ class Evolution(WithLedger):
             "step": self._step.size,
             "islands": [
                 {
-                    "members": [[m.judged.behaviour, m.age, list(m.cases)] for m in island.members],
+                    "members": [[m.judged.behaviour, list(m.cases)] for m in island.members],
                     "best": island.best if math.isfinite(island.best) else None,
                     "idle": island.idle,
                 }
@@ -156,12 +155,12 @@ class Evolution(WithLedger):
 
     def restore(self, state: dict[str, Any], archive: Iterable[Judged]) -> None:
         """Continue where `state` was taken; `archive` is everything judged until then, in order; it is read once."""
-        living = [identity for island in state["islands"] for identity, _, _ in island["members"]]
+        living = [identity for island in state["islands"] for identity, _ in island["members"]]
         self._ledger.restore(state, archive, living)
         self._position, self._step = state["position"], StepSize(state["step"])
         self._islands = [
             Island(
-                tuple(Member(self._ledger.standing[b], age, tuple(cases)) for b, age, cases in island["members"]),
+                tuple(Member(self._ledger.standing[b], tuple(cases)) for b, cases in island["members"]),
                 -math.inf if island["best"] is None else island["best"],
                 island["idle"],
             )
@@ -178,14 +177,13 @@ class Evolution(WithLedger):
         members = island.members
         parents = [self._grammar.to_trees(member.judged.rule) for member in members]
         seeds = self._seed_rules if number == generation == 0 else []
-        wanted, n_small, n_tuned, n_random = settings.offspring, 0, 0, 0
+        wanted, n_small, n_tuned = settings.offspring, 0, 0
         if members:
             n_tuned = round(wanted * settings.tuned)
-            n_random = min(self._selection.newcomers, wanted)
             n_small = round(wanted * settings.small_rules)
             if self._small is not None:  # what can be the whole rule is tried before anything is made of it
                 essential = self._small.n_essential - self._position_asked
-                n_small = max(n_small, min(essential, wanted - n_tuned - n_random))
+                n_small = max(n_small, min(essential, wanted - n_tuned))
         else:
             n_small = wanted = max(wanted, settings.population, len(seeds))
         for place in range(wanted):
@@ -200,8 +198,6 @@ class Evolution(WithLedger):
                 found = self._small_rule(taken)
             elif place >= wanted - n_tuned:
                 found = self._tuned(variation, members, parents, taken)
-            elif place >= wanted - n_tuned - n_random:
-                found = self._drawn(variation, (), [], taken)
             found = found or self._drawn(variation, members, parents, taken)
             if found is not None:
                 yield found
@@ -264,8 +260,7 @@ class Evolution(WithLedger):
         candidate = Candidate(rule, self._identity(rule), origin, tuple(member.judged.rule.id for member in parents))
         if candidate.behaviour in taken:
             return None
-        age = max((member.age for member in parents), default=0)
-        return _Offspring(candidate, age, parents[0].judged.fitness if parents else -math.inf)
+        return _Offspring(candidate, parents[0].judged.fitness if parents else -math.inf)
 
     def _varied(
         self, variation: Variation, members: Sequence[Member], parents: list[Individual]
@@ -306,13 +301,11 @@ class Evolution(WithLedger):
             if known is not None:
                 pool[identity] = replace(known, judged=standing[identity])
             elif identity in standing:
-                pool[identity] = Member(standing[identity], item.age, rows.get(identity, ()))
+                pool[identity] = Member(standing[identity], rows.get(identity, ()))
         for member in island.members:
             identity = member.judged.behaviour
             pool.setdefault(identity, replace(member, judged=standing[identity]))
         members = self._selection.survivors(list(pool.values()), self._settings.population)
-        if self._selection.follows_age:
-            members = [replace(member, age=member.age + 1) for member in members]
         best = best_fitness(members)
         risen = best > island.best
         return Island(tuple(members), max(best, island.best), 0 if risen else island.idle + 1)

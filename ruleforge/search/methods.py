@@ -19,7 +19,6 @@ from ruleforge.search.selection import (
     simplicity_of,
     tournament,
     truncation,
-    youth_of,
 )
 from ruleforge.search_settings import SearchSettings
 from ruleforge.spec import JobSpec
@@ -27,7 +26,6 @@ from ruleforge.spec import JobSpec
 # Of the methods in which not only the fittest survive.
 SHARE_TO_BEAT = 0.5
 _FITNESS_AND_COMPLEXITY: Survival = pareto(fitness_of, simplicity_of)
-_FITNESS_AND_AGE: Survival = pareto(fitness_of, youth_of)
 
 
 def _mu_plus_lambda(parent: Choice) -> Selection:
@@ -38,11 +36,6 @@ def _nsga2(parent: Choice) -> Selection:
     return Selection(_FITNESS_AND_COMPLEXITY, parent, share_to_beat=SHARE_TO_BEAT)
 
 
-def _age_fitness(parent: Choice) -> Selection:
-    """Age-fitness Pareto optimisation (Schmidt & Lipson, Genetic Programming Theory and Practice VIII, 2011)."""
-    return Selection(_FITNESS_AND_AGE, parent, follows_age=True, newcomers=1, share_to_beat=SHARE_TO_BEAT)
-
-
 def _lexicase(_: Choice) -> Selection:
     return Selection(_FITNESS_AND_COMPLEXITY, lexicase, reads_cases=True, share_to_beat=SHARE_TO_BEAT)
 
@@ -51,7 +44,6 @@ def _lexicase(_: Choice) -> Selection:
 SELECTIONS: Mapping[str, Callable[[Choice], Selection]] = {
     "mu_plus_lambda": _mu_plus_lambda,
     "nsga2": _nsga2,
-    "age_fitness": _age_fitness,
     "lexicase": _lexicase,
 }
 

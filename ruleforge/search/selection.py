@@ -19,12 +19,10 @@ from ruleforge.search.interface import Judged
 class Member:
     """A rule of a population.
 
-    age: generations since the oldest of its ancestors was made by chance, 0 where that is not followed; cases: fitness
-    per instance, () where the selection does not look at it.
+    cases: fitness per instance, () where the selection does not look at it.
     """
 
     judged: Judged
-    age: int = 0
     cases: tuple[float, ...] = ()
 
     @property
@@ -43,16 +41,14 @@ Choice = Callable[[Sequence[Member], random.Random], int]
 class Selection:
     """One way of selecting, pure: what is drawn comes from the generator given.
 
-    follows_age: members grow older; reads_cases: they keep their fitness per instance; newcomers: how many rules by
-    chance every generation has; share_to_beat: what part of a population, the best by fitness, a new rule is measured
-    by in racing. Where simple or young rules live beside better ones, all of them would let everything pass.
+    reads_cases: members keep their fitness per instance; share_to_beat: what part of a population, the best by fitness,
+    a new rule is measured by in racing. Where simple rules live beside better ones, all of them would let everything
+    pass.
     """
 
     survivors: Survival
     parent: Choice
-    follows_age: bool = False
     reads_cases: bool = False
-    newcomers: int = 0
     share_to_beat: float = 1.0
 
 
@@ -69,11 +65,6 @@ def fitness_of(member: Member) -> float:
 def simplicity_of(member: Member) -> float:
     """Minus the number of nodes: to be maximised."""
     return -float(member.judged.rule.complexity)
-
-
-def youth_of(member: Member) -> float:
-    """Minus the age: to be maximised."""
-    return -float(member.age)
 
 
 def pareto(*objectives: Callable[[Member], float]) -> Survival:
