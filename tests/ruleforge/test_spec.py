@@ -149,7 +149,7 @@ OTHER_VALUES = {
     "bounded": {"dw": 90.0},
     "templates": {},
     "seed_rules": [],
-    "method": "mu_plus_lambda",
+    "method": "nsga2",
     "population": 6,
     "offspring": 9,
     "crossover": 0.4,
