@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,17 @@ TARGETS = {"toy": "(R - 1)*E", "twin": "depress: -w + x/w; facilitate: (w*x)**w 
 
 class Bench:
     """Runs searches: `new` makes one, `step` takes it through a generation, `score` is a rule's fitness."""
+
+    # What may come back from scoring, of which only the last one counts.
+    wild = (
+        (math.nan, Outcome.ok),
+        (math.inf, Outcome.ok),
+        (5.0, Outcome.timed_out),
+        (7.0, Outcome.non_finite),
+        (9.0, Outcome.rejected_at_hurdle),
+        (-math.inf, Outcome.non_finite),
+        (0.5, Outcome.ok),
+    )
 
     def new(self, task="toy", seed=1, search=None, grammar=None, **given):
         chosen = {"method": "mu_plus_lambda"} | SMALL | (search or {})
