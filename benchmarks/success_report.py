@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.tables import number, table
+from benchmarks.tables import number, probability, table
 from ruleforge.statistics import Times, fisher_exact, log_rank, quartiles, wilson
 from workers.study_figure import draw_found
 
@@ -84,8 +84,8 @@ def text(rows: Rows) -> str:
                 line += ["", ""]
             else:
                 line += [
-                    number(fisher_exact(first[0], first[1], successes, n), 2),
-                    number(log_rank(first[2], times)[1], 2),
+                    probability(fisher_exact(first[0], first[1], successes, n)),
+                    probability(log_rank(first[2], times)[1]),
                 ]
             lines.append(line)
         parts.append(f"### {title}\n\n{table(head, lines)}")

@@ -22,6 +22,11 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:.{decimals}f}"
 
 
+def probability(p: float) -> str:
+    """A p value: two digits, and below 0.0001 no more than that."""
+    return "< 0.0001" if p < 0.0001 else number(p, 2)
+
+
 def duration(seconds: float | None) -> str:
     """Seconds in the unit that suits them."""
     if seconds is None:
