@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from ruleforge.family import Outcome, TaskFamily, family_class
 from ruleforge.language.identity import KnownRule, Recogniser, digest_of, outputs
-from ruleforge.language.primitives import Primitive, apply
 from ruleforge.language.rule import Rule
 from ruleforge.language.signals import Slot
-from ruleforge.language.tokens import Token, Tokens, fold
+from ruleforge.language.tokens import Token, Tokens
 from ruleforge.search import make_search
+from ruleforge.search.constraints import values_of
 from ruleforge.search.grammar import RuleGrammar
 from ruleforge.search.small_rules import small_expressions
 from ruleforge.search.variation import Variation
@@ -89,19 +89,6 @@ def _correlation(family: TaskFamily, rule: Rule, instance: Any, generator: np.ra
         (w,) = _sampled(generator, weights)
         slots.append({"w": w, "x": x})
     return tuple(slots)
-
-
-def values_of(tokens: Tokens, inputs: Mapping[str, Values]) -> Values:
-    """An expression on recorded signals: (N_RECORDED,) float64, poles included."""
-
-    def leaf(token: Token) -> Values:
-        return inputs[token] if isinstance(token, str) else np.full(N_RECORDED, token)
-
-    def node(primitive: Primitive, operands: list[Values]) -> Values:
-        result: Values = apply(primitive, operands)
-        return result
-
-    return fold(tokens, leaf, node)
 
 
 def planted_rules(task: str, signals: Signals) -> list[Rule]:

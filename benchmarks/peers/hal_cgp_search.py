@@ -16,12 +16,10 @@ import importlib.metadata
 import json
 import signal
 import sys
-import warnings
 from typing import Any
 
-import numpy as np
-
-from benchmarks.peers.serve import absent, own_stdout
+from benchmarks.peers.hal_cgp import imported
+from benchmarks.peers.serve import own_stdout
 
 # A sign of life from generations that bring nothing new, so that a limit of time is noticed.
 MOST_SILENT = 50
@@ -184,14 +182,9 @@ def search(cgp: Any, settings: dict[str, Any], answers: Any) -> None:
 def main() -> None:
     """Serve one search."""
     answers = own_stdout()
-    sys.path.append(sys.argv[1])
-    setattr(np, "float", float)  # noqa: B010 (hal-cgp 0.3 names it, and numpy has dropped it)
-    try:
-        import cgp
-    except ImportError as error:
-        absent(answers, f"hal-cgp cannot be imported: {error}")
+    cgp = imported(answers, sys.argv[1])
+    if cgp is None:
         return
-    warnings.simplefilter("ignore")
     print(json.dumps({"extra": {"version": importlib.metadata.version("hal-cgp")}}), file=answers, flush=True)
     search(cgp, json.loads(sys.argv[2]), answers)
 

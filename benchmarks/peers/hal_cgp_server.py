@@ -6,12 +6,12 @@ import importlib.metadata
 import json
 import sys
 import time
-import warnings
 from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.serve import absent, own_stdout, serve
+from benchmarks.peers.hal_cgp import imported
+from benchmarks.peers.serve import own_stdout, serve
 from ruleforge.errors import InputError
 from ruleforge.family import family
 from ruleforge.language.identity import behaviour
@@ -23,14 +23,9 @@ WORST = -1e9  # hal-cgp wants finite numbers
 def main() -> None:
     """Serve the published search: (4+4), 5 columns, + − × ÷ and a constant, mutation rate 0.045."""
     answers = own_stdout()
-    sys.path.append(sys.argv[1])
-    setattr(np, "float", float)  # noqa: B010 (hal-cgp 0.3 names it, and numpy has dropped it)
-    try:
-        import cgp  # type: ignore[import-not-found]
-    except ImportError as error:
-        absent(answers, f"hal-cgp cannot be imported: {error}")
+    cgp = imported(answers, sys.argv[1])
+    if cgp is None:
         return
-    warnings.simplefilter("ignore")
     settings: dict[str, Any] = json.loads(sys.argv[2])
     bound = family("reward", settings["parameters"])
     instances = [bound.build(key) for key in bound.keys("training", settings["instances"], seed=0)]

@@ -63,18 +63,19 @@ class _SlotDemands:
 
     def met(self, tokens: Tokens) -> bool:
         """Zero where it must be, of the sign and within the bound that it must have."""
-        if self._zero and not (np.abs(_values(tokens, self._silent)) < ZERO).all():
+        if self._zero and not (np.abs(values_of(tokens, self._silent)) < ZERO).all():
             return False
         if self._sign is None and self._bound is None:
             return True
-        values = _values(tokens, self._probes)
+        values = values_of(tokens, self._probes)
         if self._bound is not None and not (np.abs(values) <= self._bound).all():
             return False
         wrong = values < -ZERO if self._sign == "non_negative" else values > ZERO
         return self._sign is None or not wrong.any()
 
 
-def _values(tokens: Tokens, inputs: Mapping[str, Values]) -> Values:
+def values_of(tokens: Tokens, inputs: Mapping[str, Values]) -> Values:
+    """An expression on given values of its signals, all of one length n: (n,) float64, poles included."""
     shape = next(iter(inputs.values())).shape
 
     def leaf(token: Token) -> Values:
