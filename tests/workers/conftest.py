@@ -13,6 +13,7 @@ import pytest
 from ruleforge import family as families
 from ruleforge.spec import JobSpec, job_spec
 from ruleforge.store import Store, open_store
+from tests.workers.clusters import Cluster
 from workers.evaluators import Evaluator, SerialEvaluator
 from workers.evaluators.dask import DaskEvaluator
 from workers.evolve import run_job, submit
@@ -100,3 +101,11 @@ def embedded(installed: Path) -> Iterator[DaskEvaluator]:
     evaluator = DaskEvaluator("local", 2)
     yield evaluator
     evaluator.close()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, installed: Path) -> Iterator[Cluster]:
+    """A scheduler, without any worker yet."""
+    started = Cluster(tmp_path, installed)
+    yield started
+    started.close()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workers.evaluators.cutting import LONGEST_SECONDS, Costs, cut
+from ruleforge.family import family
+from workers.evaluators.cutting import CLIENT_SECONDS_PER_MESSAGE, LONGEST_SECONDS, Costs, cut, portions
 
 
 def lengths(units, seconds_per_pair):
@@ -26,6 +27,23 @@ def test_everything_is_covered_once_in_whole_batches(
         covered[rules, keys] += 1
         assert rules.start % rules_per_batch == 0
         assert keys.start % instances_per_batch == 0
+    assert (covered == 1).all()
+
+
+@pytest.mark.parametrize("seconds_per_pair", [1e-6, 0.001, 0.1])
+@pytest.mark.parametrize("workers", [1, 2, 7, 300])
+@pytest.mark.parametrize(("n_rules", "n_keys"), [(1, 1), (1, 50), (64, 1), (67, 15), (200, 10)])
+@pytest.mark.parametrize("name", ["reward", "supervised", "correlation"])
+def test_messages_too_cover_everything_once_and_are_not_too_many(name, n_rules, n_keys, workers, seconds_per_pair):
+    """All workers together ask for no more of them than one client can send."""
+    bound = family(name)
+    covered = np.zeros((n_rules, n_keys), dtype=int)
+    units = portions(n_rules, n_keys, bound, workers, seconds_per_pair)
+    for rules, keys in units:
+        covered[rules, keys] += 1
+        assert keys.start % bound.instances_per_batch == 0
+        whole = rules.stop == n_rules
+        assert whole or sum(lengths([(rules, keys)], seconds_per_pair)) >= CLIENT_SECONDS_PER_MESSAGE * workers
     assert (covered == 1).all()
 
 

@@ -15,19 +15,15 @@ from types import SimpleNamespace
 import pytest
 
 from ruleforge.errors import EvaluatorLostError, InputError, JobStopped
-from ruleforge.family import InstanceKey, Scores, family
-from ruleforge.language.rule import Rule
-from tests.ports import free_port
+from tests.workers.clusters import PROGRAMS, Killer, made, made_keys, made_rules, values, wait_for
 from workers.cluster.compatibility import METADATA, cautions, facts, refusals
 from workers.cluster.connection import scheduler_place
 from workers.evaluators import SerialEvaluator
 from workers.evaluators.choose import make_evaluator
 from workers.evaluators.dask import DaskEvaluator
-from workers.evaluators.messages import Messages
 from workers.evaluators.threads import ThreadEvaluator
 from workers.evolve import SilentObserver, run_job, submit
 
-PROGRAMS = Path(sys.executable).parent
 STOP_SECONDS = 3.0
 
 
@@ -51,22 +47,6 @@ class After(SilentObserver):
         self.left -= 1
         if self.left == 0:
             self.act()
-
-
-def made(**parameters):
-    return family("made", parameters)
-
-
-def made_rules(n):
-    return [Rule.parse(f"{number}*x", "made") for number in range(n)]
-
-
-def made_keys(n):
-    return [InstanceKey("sampled", "training", 0, index) for index in range(n)]
-
-
-def values(scores: list[Scores]):
-    return [item.fitness.tolist() for item in scores]
 
 
 # Embedded clusters ---------------------------------------------------------------------------------------------------
@@ -97,19 +77,6 @@ def test_a_worker_that_is_killed_between_generations_changes_nothing(jobs, store
 
     assert jobs.essence(jobs.run(store, embedded, spec, observer=After(2, kill))) == expected
     assert killed
-
-
-class Killer:
-    """As `stop` of a call: kills one worker as soon as work was seen, and never asks to stop."""
-
-    def __init__(self, evaluator: DaskEvaluator, seen: Path) -> None:
-        self.evaluator, self.seen, self.killed = evaluator, seen, False
-
-    def __call__(self) -> bool:
-        if not self.killed and self.seen.exists():
-            os.kill(next(iter(self.evaluator.connection.client.run(os.getpid).values())), signal.SIGKILL)
-            self.killed = True
-        return False
 
 
 def test_a_worker_that_is_killed_while_it_scores_changes_nothing(embedded, tmp_path):
@@ -161,48 +128,6 @@ def test_several_jobs_share_a_cluster(embedded):
         assert scores == [[index * 1000.0 + rule for rule in range(number + 1)] for index in range(6)]
 
 
-def test_short_calls_go_by_messages_and_long_ones_by_tasks(embedded, monkeypatch, tmp_path):
-    """Either way gives the same, and so does a call that begins with messages and ends with tasks."""
-    expected = values(SerialEvaluator().score(made(), made_rules(3), made_keys(8)))
-    sent = []
-    score = Messages.score
-
-    def counted(self, request, plain, units):
-        found = score(self, request, plain, units)
-        sent.append(len(units) - found.count(None))
-        return found
-
-    monkeypatch.setattr(Messages, "score", counted)
-    quick = made(seconds=0.001)
-    embedded.score(quick, made_rules(3), made_keys(8))
-    assert sent == [], "how long it takes was not known"
-    for _ in range(3):
-        assert values(embedded.score(quick, made_rules(3), made_keys(8))) == expected
-    assert len(sent) == 3
-    assert min(sent) > 0
-    embedded._costs.note(quick.parameters_digest, 1, 100.0)
-    assert values(embedded.score(quick, made_rules(3), made_keys(8))) == expected
-    assert len(sent) == 3
-    # A worker that does not answer, as if it had just died.
-    monkeypatch.setattr(
-        Messages, "score", lambda self, request, plain, units: [None, *score(self, request, plain, units)[1:]]
-    )
-    embedded._costs = type(embedded._costs)()
-    embedded._costs.note(quick.parameters_digest, 1, 0.001)
-    assert values(embedded.score(quick, made_rules(3), made_keys(8))) == expected
-
-
-def test_a_worker_that_is_killed_while_it_answers_a_message_changes_nothing(embedded, tmp_path):
-    slow = made(seconds=0.02, log=str(tmp_path / "seen"))
-    expected = values(SerialEvaluator().score(made(), made_rules(2), made_keys(10)))
-    assert values(embedded.score(slow, made_rules(2), made_keys(10))) == expected
-    wait_for(lambda: len(embedded.connection.client.nthreads()) == 2)
-    (tmp_path / "seen").unlink()
-    killer = Killer(embedded, tmp_path / "seen")
-    assert values(embedded.score(slow, made_rules(2), made_keys(10), stop=killer)) == expected
-    assert killer.killed
-
-
 def test_a_worker_may_compile_after_its_start(tmp_path):
     """Also where the program had numba in memory before its workers were given their environment."""
     program = Path(__file__).parent / "helpers/compile_in_worker.py"
@@ -229,70 +154,6 @@ def test_a_family_that_is_not_installed_is_refused(embedded):
 
 
 # Somebody's scheduler ------------------------------------------------------------------------------------------------
-
-
-class Cluster:
-    """A scheduler in a process of its own, and workers that join it by its scheduler file."""
-
-    def __init__(self, folder: Path, path: Path):
-        self.folder, self.file = folder, folder / "scheduler.json"
-        paths = [str(path), os.environ.get("PYTHONPATH", "")]
-        self.environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-        self.port = str(free_port())
-        self.address = f"tcp://127.0.0.1:{self.port}"
-        self.running: list[subprocess.Popen] = []
-        self.scheduler = self.start_scheduler()
-
-    def start(self, program: str, *arguments: str) -> subprocess.Popen:
-        with (self.folder / "log").open("a") as log:
-            process = subprocess.Popen(
-                [PROGRAMS / program, *arguments],
-                env=self.environment,
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        self.running.append(process)
-        return process
-
-    def start_scheduler(self) -> subprocess.Popen:
-        options = ("--host", "127.0.0.1", "--port", self.port, "--no-dashboard")
-        return self.start("dask", "scheduler", *options, "--scheduler-file", str(self.file))
-
-    def start_worker(self) -> subprocess.Popen:
-        return self.start("ruleforge", "worker", "--scheduler-file", str(self.file), "--workers", "1")
-
-    def start_foreign_worker(self, *options: str) -> subprocess.Popen:
-        return self.start("dask", "worker", self.address, "--nthreads", "1", "--no-dashboard", *options)
-
-    def kill(self, process: subprocess.Popen, number: int = signal.SIGKILL) -> None:
-        """End a process and all that it started."""
-        if process.poll() is None:
-            os.killpg(process.pid, number)
-            process.wait()
-
-    def log(self) -> str:
-        return (self.folder / "log").read_text()
-
-    def close(self) -> None:
-        for process in self.running:
-            self.kill(process)
-
-
-@pytest.fixture
-def cluster(tmp_path, installed):
-    made = Cluster(tmp_path, installed)
-    yield made
-    made.close()
-
-
-def wait_for(condition, seconds=60.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "nothing happened"
-        time.sleep(0.05)
 
 
 def test_workers_and_scheduler_come_and_go(jobs, store, spec, expected, cluster):

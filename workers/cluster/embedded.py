@@ -18,13 +18,9 @@ QUIET = {
     "distributed.admin.system-monitor.interval": "10s",
 }
 
-# Read by the scheduler whenever it passes on a message: connections to workers stay open, which saves a millisecond.
-REUSE = {"distributed.scheduler.reuse-broadcast-comm": True}
-
 
 def start_embedded_cluster(n_workers: int) -> LocalCluster:
     """Start the workers and wait until they have joined; closed by its `close`. Listens on this machine only."""
-    dask.config.set(REUSE)
     with dask.config.set({**QUIET, LOGGING_OF_PROCESSES: "critical"}):
         return LocalCluster(
             n_workers=n_workers,

@@ -11,15 +11,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ruleforge.family import Scores
-from workers.evaluators.threads import Unit
+from ruleforge.family import Scores, TaskFamily
+from workers.evaluators.threads import Unit, divide
 
 # The longest unit, where the family's batches allow it: so long may a lost one have to be computed again.
 LONGEST_SECONDS = 5.0
-# What one unit costs beside its own work, in the processes that share a machine: as a task of a scheduler, and as a
-# message to a worker.
+# What one unit costs as a task of a scheduler, beside its own work, in the processes that share a machine.
 SECONDS_PER_TASK = 0.003
-SECONDS_PER_MESSAGE = 0.002
+# The shortest unit that is worth a message, and how much of its time a client needs for each.
+SHORTEST_SECONDS = 0.002
+CLIENT_SECONDS_PER_MESSAGE = 0.0003
 # By how much of its length the last unit may be later than expected, because rules and workers are not equal.
 VARIATION = 0.1
 UNITS_PER_WORKER = 2
@@ -53,9 +54,8 @@ def cut(
     instances_per_batch: int,
     workers: int,
     seconds_per_pair: float | None,
-    seconds_per_unit: float = SECONDS_PER_TASK,
 ) -> list[Unit]:
-    """(rules, keys) slices of whole batches that cover everything once.
+    """(rules, keys) slices of whole batches that cover everything once, for tasks.
 
     Of all ways to cut both into equal parts, the one that should end first; before any measurement, the one that gives
     every worker two units, if there are so many batches.
@@ -71,7 +71,7 @@ def cut(
         length = math.ceil(rule_batches / rule_parts) * math.ceil(key_batches / key_parts) * batch_seconds
         if seconds_per_pair is None:
             return units < min(UNITS_PER_WORKER * workers, rule_batches * key_batches), units
-        seconds = (math.ceil(units / workers) + VARIATION) * length + units * seconds_per_unit
+        seconds = (math.ceil(units / workers) + VARIATION) * length + units * SECONDS_PER_TASK
         return length > max(LONGEST_SECONDS, batch_seconds), seconds
 
     ways = itertools.product(_divisions(rule_batches), _divisions(key_batches))
@@ -81,6 +81,16 @@ def cut(
         for keys in _parts(n_keys, instances_per_batch, key_parts)
         for rules in _parts(n_rules, rules_per_batch, rule_parts)
     ]
+
+
+def portions(n_rules: int, n_keys: int, family: TaskFamily, workers: int, seconds_per_pair: float) -> list[Unit]:
+    """(rules, keys) slices that cover everything once, for messages: falling in length as those of threads are, but
+    none so short that the client could not serve all workers in its time.
+    """
+    fewest = family.rules_per_unit or family.rules_per_batch
+    seconds = seconds_per_pair * min(family.instances_per_batch, n_keys) * fewest
+    times = math.ceil(max(SHORTEST_SECONDS, CLIENT_SECONDS_PER_MESSAGE * workers) / seconds)
+    return divide(n_rules, n_keys, family.instances_per_batch, workers, fewest * max(times, 1), family.rules_share_work)
 
 
 def interleaved(n_rules: int, rules_per_batch: int) -> list[int]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from ruleforge.family import Scores
 from workers.cluster.connection import LOCAL, Connection
-from workers.evaluators.cutting import SECONDS_PER_MESSAGE, SECONDS_PER_TASK, Costs, cut, in_order, interleaved
+from workers.evaluators.cutting import Costs, cut, in_order, interleaved, portions
 from workers.evaluators.interface import Evaluator, Request
 from workers.evaluators.messages import Messages
 from workers.evaluators.remote import plain_call
@@ -51,9 +51,10 @@ class DaskEvaluator(Evaluator):
         workers = self.workers = self.connection.threads
         family, n_rules, n_keys = request.family, len(request.rules), len(request.keys)
         cost = self._costs.of(family.parameters_digest)
-        short = cost is not None and cost * n_rules * n_keys <= SHORT_SECONDS * workers
-        per_unit = SECONDS_PER_MESSAGE if short else SECONDS_PER_TASK
-        units = cut(n_rules, n_keys, family.rules_per_batch, family.instances_per_batch, workers, cost, per_unit)
+        if short := cost is not None and cost * n_rules * n_keys <= SHORT_SECONDS * workers:
+            units = portions(n_rules, n_keys, family, workers, cost)
+        else:
+            units = cut(n_rules, n_keys, family.rules_per_batch, family.instances_per_batch, workers, cost)
         # Neighbours in the order of asking are alike in what they cost, and units should be alike in length instead.
         order = interleaved(n_rules, family.rules_per_batch)
         request = request._replace(rules=[request.rules[place] for place in order])

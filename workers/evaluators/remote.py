@@ -39,6 +39,9 @@ END_POLL_SECONDS = 0.01
 # So long may a piece of a unit take before the next look for a stop.
 PIECE_SECONDS = 0.3
 
+# What a client asks of a worker that hears messages.
+OPERATION = "ruleforge_score"
+
 PlainKey = tuple[str, str, int, int]
 
 
@@ -176,14 +179,22 @@ def score_plain(unit: PlainCall) -> UnitResult:
     return _score(unit, get_worker().address)
 
 
-async def score_message(unit: PlainCall, dask_worker: Worker) -> UnitResult | None:
-    """Score a unit, beside the tasks of Dask and in the same threads; None if that fails."""
-    loop = asyncio.get_running_loop()
-    try:
-        return await loop.run_in_executor(dask_worker.executor, _score, unit, dask_worker.address)
-    except Exception as error:  # noqa: BLE001 - it is raised again when the unit is tried as a task
-        logging.getLogger(__name__).debug("a unit failed: %s", error)
-        return None
+def hear_messages(dask_worker: Worker) -> None:
+    """Let a worker take units from clients directly, beside the tasks of Dask and in the same threads."""
+
+    async def hear(unit: PlainCall | None) -> UnitResult | None:
+        """What became of a unit; None if it failed, or if none came and only an answer is wanted."""
+        if unit is None:
+            return None
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                dask_worker.executor, _score, unit, dask_worker.address
+            )
+        except Exception as error:  # noqa: BLE001 - it is raised again when the unit is tried as a task
+            logging.getLogger(__name__).debug("a unit failed: %s", error)
+            return None
+
+    dask_worker.handlers[OPERATION] = hear
 
 
 def _score(unit: PlainCall, worker: str) -> UnitResult:
