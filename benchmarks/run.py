@@ -31,6 +31,7 @@ FULL: dict[str, Any] = {
     "parameters": {"reward": {}, "supervised": {}, "correlation": {}},
     "thread_instances": {"reward": 4, "supervised": 15, "correlation": 4},
     "cluster_generations": {"reward": 5, "supervised": 20, "correlation": 5},
+    "cluster_instances": {"reward": 24, "supervised": 900, "correlation": 16},
     "hal_cgp": {"parameters": {}, "instances": 10, "generations": 50},
     "record": record.FULL,
 }
@@ -50,6 +51,7 @@ QUICK: dict[str, Any] = {
     },
     "thread_instances": {"reward": 2, "supervised": 15, "correlation": 2},
     "cluster_generations": dict.fromkeys(FAMILIES, 2),
+    "cluster_instances": dict.fromkeys(FAMILIES, 4),
     "hal_cgp": {"parameters": {"n_trials": 20}, "instances": 3, "generations": 10},
     "record": record.QUICK,
 }
@@ -170,10 +172,18 @@ SECTIONS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
         for name in FAMILIES
     ],
     "record": lambda settings: record.measure(settings["record"]),
-    "cluster": lambda settings: [
-        scaling.cluster(name, settings["parameters"][name], settings["cluster_generations"][name], settings["rounds"])
-        for name in FAMILIES
-    ],
+    "cluster": lambda settings: (
+        [
+            scaling.cluster(
+                name, settings["parameters"][name], settings["cluster_generations"][name], settings["rounds"]
+            )
+            for name in FAMILIES
+        ]
+        + [
+            scaling.cluster(name, settings["parameters"][name], 2, 3, settings["cluster_instances"][name])
+            for name in FAMILIES
+        ]
+    ),
     "start": lambda settings: [scaling.start_time(name, settings["rounds"]) for name in FAMILIES],
 }
 

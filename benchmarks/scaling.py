@@ -166,21 +166,30 @@ class _Watch(SilentObserver):
 
 
 def _search(
-    task: str, parameters: Mapping[str, Any], generations: int, evaluator: Evaluator
+    task: str, parameters: Mapping[str, Any], generations: int, evaluator: Evaluator, n_instances: int | None = None
 ) -> tuple[list[float], str]:
-    """Seconds of each generation of a job at default sizes, and the digest of its history."""
+    """Seconds of each generation of a job, and the digest of its history.
+
+    n_instances: of training, on all of which every rule is scored; without it the job has default sizes, and races.
+    """
     given = {"task": task, "seed": 1, "parameters": parameters, "budget": {"generations": generations, "target": 1e9}}
+    if n_instances is not None:
+        given |= {"instances": {"training": n_instances}, "evaluator": {"racing": False}}
     watch = _Watch()
     with open_store("sqlite://") as store:
         result = run_job(store, submit(store, job_spec(given)), evaluator, observer=watch)
     return [after - before for before, after in itertools.pairwise(watch.moments)], result["history"]
 
 
-def cluster(task: str, parameters: Mapping[str, Any], generations: int, rounds: int) -> dict[str, Any]:
+def cluster(
+    task: str, parameters: Mapping[str, Any], generations: int, rounds: int, n_instances: int | None = None
+) -> dict[str, Any]:
     """The same search with two threads and with two Dask workers, alternating: seconds of a generation on the clock.
 
-    Of each generation the shortest of its rounds counts, because whatever else runs on the machine can only add to it.
-    Scheduler and client share the two cores with the workers. Raises AssertionError unless the histories are the same.
+    n_instances: as many as make units of half a second and more, which go as tasks; without it the job has default
+    sizes, and its calls are so short that most go as messages. Of each generation the shortest of its rounds counts,
+    because whatever else runs on the machine can only add to it. Scheduler and client share the two cores with the
+    workers. Raises AssertionError unless the histories are the same.
     """
     if not use_cores(2):
         return {"family": task, "absent": "this machine has one core"}
@@ -190,7 +199,7 @@ def cluster(task: str, parameters: Mapping[str, Any], generations: int, rounds: 
         for round_number in range(rounds + 1):
             histories = set()
             for rows, evaluator in zip(taken, evaluators, strict=True):
-                seconds, history = _search(task, parameters, generations, evaluator)
+                seconds, history = _search(task, parameters, generations, evaluator, n_instances)
                 histories.add(history)
                 if round_number:
                     rows.append(seconds)
@@ -200,7 +209,8 @@ def cluster(task: str, parameters: Mapping[str, Any], generations: int, rounds: 
             evaluator.close()
         use_one_core()
     threads, dask = (statistics.fmean(map(min, zip(*rows, strict=True))) for rows in taken)
-    return {"family": task, "threads": threads, "dask": dask, "overhead": dask / threads - 1}
+    found = {"family": task, "threads": threads, "dask": dask, "overhead": dask / threads - 1}
+    return found if n_instances is None else found | {"instances": n_instances}
 
 
 def real_workers(task: str, parameters: Mapping[str, Any], n_instances: int, rounds: int) -> dict[str, Any]:

@@ -72,7 +72,8 @@ def reached(results: Mapping[str, Any]) -> list[Target]:
             found.append(Target(claim, 1.85, False, row["speed_up"]))
     for row in results.get("cluster", {}).get("measured", []):
         if "absent" not in row:
-            claim = f"{row['family']}: what two Dask workers add to the time of two threads"
+            units = "units of 0.5 s and more" if "instances" in row else "default job"
+            claim = f"{row['family']}, {units}: what two Dask workers add to the time of two threads"
             found.append(Target(claim, 0.05, True, row["overhead"]))
     for row in results.get("start", {}).get("measured", []):
         found.append(Target(f"{row['family']}: start of a worker, s", 2.0, True, row["seconds"]))
