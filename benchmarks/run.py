@@ -31,7 +31,7 @@ FULL: dict[str, Any] = {
     "parameters": {"reward": {}, "supervised": {}, "correlation": {}},
     "thread_instances": {"reward": 4, "supervised": 15, "correlation": 4},
     "cluster_generations": {"reward": 5, "supervised": 20, "correlation": 5},
-    "cluster_instances": {"reward": 24, "supervised": 900, "correlation": 16},
+    "cluster_instances": {"reward": 24, "supervised": 240, "correlation": 16},
     "hal_cgp": {"parameters": {}, "instances": 10, "generations": 50},
     "record": record.FULL,
 }

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ruleforge.family import Scores, TaskFamily
-from workers.evaluators.threads import Unit, divide
+from workers.evaluators.threads import RULES_PER_UNIT, Unit, divide
 
 # The longest unit, where the family's batches allow it: so long may a lost one have to be computed again.
 LONGEST_SECONDS = 5.0
@@ -23,6 +23,9 @@ SHORTEST_SECONDS = 0.002
 CLIENT_SECONDS_PER_MESSAGE = 0.0003
 # By how much of its length the last unit may be later than expected, because rules and workers are not equal.
 VARIATION = 0.1
+# What a unit costs for each of its instances beside its rules, as so many rules more: it is built, unless the worker has
+# it still, and some of the simulation is the same for all rules.
+RULES_PER_INSTANCE = 8
 UNITS_PER_WORKER = 2
 
 
@@ -68,10 +71,12 @@ def cut(
     def expected(parts: tuple[int, int]) -> tuple[bool, float]:
         rule_parts, key_parts = parts
         units = rule_parts * key_parts
+        rules = math.ceil(rule_batches / rule_parts) * rules_per_batch
         length = math.ceil(rule_batches / rule_parts) * math.ceil(key_batches / key_parts) * batch_seconds
         if seconds_per_pair is None:
             return units < min(UNITS_PER_WORKER * workers, rule_batches * key_batches), units
-        seconds = (math.ceil(units / workers) + VARIATION) * length + units * SECONDS_PER_TASK
+        in_all = length * (1 + RULES_PER_INSTANCE / rules)
+        seconds = (math.ceil(units / workers) + VARIATION) * in_all + units * SECONDS_PER_TASK
         return length > max(LONGEST_SECONDS, batch_seconds), seconds
 
     ways = itertools.product(_divisions(rule_batches), _divisions(key_batches))
@@ -87,10 +92,14 @@ def portions(n_rules: int, n_keys: int, family: TaskFamily, workers: int, second
     """(rules, keys) slices that cover everything once, for messages: falling in length as those of threads are, but
     none so short that the client could not serve all workers in its time.
     """
+    shortest = max(SHORTEST_SECONDS, CLIENT_SECONDS_PER_MESSAGE * workers)
+    batch, rules = family.instances_per_batch, min(n_rules, RULES_PER_UNIT)
+    # Of several batches of instances only if all rules on one are too short.
+    batches = math.ceil(shortest / (seconds_per_pair * min(batch, n_keys) * rules))
+    keys_per_unit = min(max(batches, 1) * batch, n_keys)
     fewest = family.rules_per_unit or family.rules_per_batch
-    seconds = seconds_per_pair * min(family.instances_per_batch, n_keys) * fewest
-    times = math.ceil(max(SHORTEST_SECONDS, CLIENT_SECONDS_PER_MESSAGE * workers) / seconds)
-    return divide(n_rules, n_keys, family.instances_per_batch, workers, fewest * max(times, 1), family.rules_share_work)
+    times = math.ceil(shortest / (seconds_per_pair * keys_per_unit * fewest))
+    return divide(n_rules, n_keys, keys_per_unit, workers, fewest * max(times, 1), family.rules_share_work)
 
 
 def interleaved(n_rules: int, rules_per_batch: int) -> list[int]:
