@@ -18,9 +18,9 @@ from workers.evaluators.remote import plain_call
 from workers.evaluators.tasks import TaskCall
 from workers.evaluators.threads import put_together
 
-# A call that all workers together should have done in so many seconds goes to them by messages: the time that tasks take
-# would be more than it can bear, or their units so long that one worker has much to do when the others have ended. A
-# longer one gets all that a scheduler does for tasks.
+# A call that all workers together should have done in so many seconds goes to them by messages: the time that tasks
+# take would be more than it can bear, or their units so long that one worker has much to do when the others have ended.
+# A longer one gets all that a scheduler does for tasks.
 SHORT_SECONDS = 5.0
 
 

@@ -8,6 +8,7 @@ tasks.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -31,8 +32,11 @@ _log = logging.getLogger(__name__)
 GREETING_SECONDS = 3.0
 
 
-async def _ask(client: Client, address: str, unit: PlainCall | None) -> UnitResult | None:
-    """What a worker answers; None if it could not score the unit. Raises OSError or RuntimeError if it is gone."""
+async def _ask(client: Client, address: str, unit: str | None) -> UnitResult | None:
+    """What a worker answers; None if it could not score the unit. Raises OSError or RuntimeError if it is gone.
+
+    unit: as JSON, because of anything else Dask would measure every part, which takes longer than to send it.
+    """
     worker: Any = client.rpc(address)
     return cast("UnitResult | None", await getattr(worker, OPERATION)(unit=unit))
 
@@ -51,7 +55,7 @@ class Messages:
         client = self._connection.client
         if client.status != "running":
             return [None] * len(units)
-        call = _Call(client, [part_of(plain, unit) for unit in units], self._flying)
+        call = _Call(client, plain, units, self._flying)
         loop = cast(Any, client.loop).asyncio_loop
         present = dict(self._connection.present())
         sent: Future[list[UnitResult | None]] = asyncio.run_coroutine_threadsafe(self._send(call, present), loop)
@@ -95,10 +99,12 @@ class Messages:
 class _Call:
     """The units of one call, and who was asked for them; lives in the client's loop."""
 
-    def __init__(self, client: Client, parts: Sequence[PlainCall], flying: Counter[str]) -> None:
-        self.client, self.parts, self._flying = client, parts, flying
-        self.results: list[UnitResult | None] = [None] * len(parts)
-        self._waiting = deque(range(len(parts)))
+    def __init__(self, client: Client, plain: PlainCall, units: Sequence[Unit], flying: Counter[str]) -> None:
+        self.client, self._flying = client, flying
+        self._parts = [json.dumps(part_of(plain, unit)) for unit in units]
+        self._sizes = [(rules.stop - rules.start) * (keys.stop - keys.start) for rules, keys in units]
+        self.results: list[UnitResult | None] = [None] * len(units)
+        self._waiting = deque(range(len(units)))
         self._asked: dict[asyncio.Task[bool], str] = {}
 
     async def run(self, threads: dict[str, int]) -> list[UnitResult | None]:
@@ -139,7 +145,7 @@ class _Call:
             taken[address] += 1
 
     def _send(self, address: str, index: int) -> None:
-        size = len(self.parts[index]["rules"]) * len(self.parts[index]["keys"])
+        size = self._sizes[index]
         self._flying[address] += size
         task = asyncio.create_task(self._score(address, index))
         task.add_done_callback(lambda _: self._flying.subtract({address: size}))
@@ -147,7 +153,7 @@ class _Call:
 
     async def _score(self, address: str, index: int) -> bool:
         try:
-            self.results[index] = await _ask(self.client, address, self.parts[index])
+            self.results[index] = await _ask(self.client, address, self._parts[index])
         except (OSError, RuntimeError) as error:  # the worker is gone, or this client is
             _log.debug("no answer from %s: %s", address, error)
         return self.results[index] is not None

@@ -182,14 +182,13 @@ def score_plain(unit: PlainCall) -> UnitResult:
 def hear_messages(dask_worker: Worker) -> None:
     """Let a worker take units from clients directly, beside the tasks of Dask and in the same threads."""
 
-    async def hear(unit: PlainCall | None) -> UnitResult | None:
-        """What became of a unit; None if it failed, or if none came and only an answer is wanted."""
+    async def hear(unit: str | None) -> UnitResult | None:
+        """What became of a unit, given as JSON; None if it failed, or if none came and only an answer is wanted."""
         if unit is None:
             return None
+        loop = asyncio.get_running_loop()
         try:
-            return await asyncio.get_running_loop().run_in_executor(
-                dask_worker.executor, _score, unit, dask_worker.address
-            )
+            return await loop.run_in_executor(dask_worker.executor, _score, json.loads(unit), dask_worker.address)
         except Exception as error:  # noqa: BLE001 - it is raised again when the unit is tried as a task
             logging.getLogger(__name__).debug("a unit failed: %s", error)
             return None
