@@ -152,8 +152,8 @@ def markdown(results: Mapping[str, Any]) -> str:
         parts.append(
             "## Two Dask workers beside two threads (clock)\n\nThe same search with the same history: of each "
             "generation the shortest of its rounds. Scheduler and client share the two cores with the workers. At "
-            "default sizes the calls of a generation are shorter than one unit of a cluster should be (0.5 s), and go "
-            "as messages; with more instances there is work for such units, which go as tasks.\n\n"
+            "default sizes each of the few calls of a generation ends sooner than one task of a cluster should (0.5 "
+            "s), so that what it costs to begin and to end it shows.\n\n"
             f"{_loaded(section)}{table(head, rows)}"
         )
     if "start" in results:

@@ -186,10 +186,10 @@ def cluster(
 ) -> dict[str, Any]:
     """The same search with two threads and with two Dask workers, alternating: seconds of a generation on the clock.
 
-    n_instances: as many as make units of half a second and more, which go as tasks; without it the job has default
-    sizes, and its calls are so short that most go as messages. Of each generation the shortest of its rounds counts,
-    because whatever else runs on the machine can only add to it. Scheduler and client share the two cores with the
-    workers. Raises AssertionError unless the histories are the same.
+    n_instances: so many that a generation takes about a second and more; without it the job has default sizes, and
+    races. Of each generation the shortest of its rounds counts, because whatever else runs on the machine can only add
+    to it. Scheduler and client share the two cores with the workers. Raises AssertionError unless the histories are
+    the same.
     """
     if not use_cores(2):
         return {"family": task, "absent": "this machine has one core"}

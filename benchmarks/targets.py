@@ -72,7 +72,7 @@ def reached(results: Mapping[str, Any]) -> list[Target]:
             found.append(Target(claim, 1.85, False, row["speed_up"]))
     for row in results.get("cluster", {}).get("measured", []):
         if "absent" not in row:
-            units = "units of 0.5 s and more" if "instances" in row else "default job"
+            units = f"{row['instances']} instances" if "instances" in row else "default job"
             claim = f"{row['family']}, {units}: what two Dask workers add to the time of two threads"
             found.append(Target(claim, 0.05, True, row["overhead"]))
     for row in results.get("start", {}).get("measured", []):
