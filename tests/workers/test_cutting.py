@@ -66,7 +66,7 @@ def test_much_work_is_cut_into_units_of_half_a_second_to_five(workers, seconds_p
 def test_rules_stay_together_where_there_are_instances_enough_to_cut():
     """Each part of the rules would build the instances once more, and repeat what its rules share."""
     for workers in (2, 4):
-        for seconds_per_pair in (0.001, 0.01):
+        for seconds_per_pair in (7e-5, 0.001):
             units = cut(64, 960, 16, 16, workers, seconds_per_pair)
             assert {(rules.start, rules.stop) for rules, _ in units} == {(0, 64)}
 

@@ -23,8 +23,8 @@ SHORTEST_SECONDS = 0.002
 CLIENT_SECONDS_PER_MESSAGE = 0.0003
 # By how much of its length the last unit may be later than expected, because rules and workers are not equal.
 VARIATION = 0.1
-# What a unit costs for each of its instances beside its rules, as so many rules more: some of the simulation is the same
-# for all of them, and the instance may have to be built.
+# What a unit costs for each of its instances beside its rules, as so many rules more: some of the simulation is the
+# same for all of them, and the instance may have to be built.
 RULES_PER_INSTANCE = 1
 UNITS_PER_WORKER = 2
 
