@@ -43,14 +43,17 @@ def until(condition):
         threading.Event().wait(0.01)
 
 
-def test_eight_jobs_at_once_all_finish_with_equal_shares(record_url, jobs, undisturbed, two_threads):
+@pytest.mark.parametrize("place", ["two_threads", "embedded"])
+def test_eight_jobs_at_once_all_finish_with_equal_shares(record_url, jobs, undisturbed, place, request):
+    """On two threads, and on the two processes of a Dask cluster."""
     # Scoring is what is shared, so it must be what takes the time.
     size = {"parameters": {"n_trials": 100}, "search": {"population": 16, "offspring": 16}}
     specs = [jobs.spec(seed=seed, budget={"generations": 20}, **size) for seed in range(8)]
     expected = undisturbed(specs[7])  # whoever came first would also load the kernels
     with open_store(record_url) as store:
         ids = [submit(store, spec) for spec in specs]
-        assert Runner(store, two_threads, 8, silent).run(until_idle=True) == {"succeeded": 8}
+        runner = Runner(store, request.getfixturevalue(place), 8, silent)
+        assert runner.run(until_idle=True) == {"succeeded": 8}
         committed = [(e["time"], e["id"], id) for id in ids for e in store.events(id) if e["kind"] == "generation"]
         # Since all have begun, until the first has ended.
         so_far, together = Counter(), Counter()
