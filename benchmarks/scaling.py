@@ -348,7 +348,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     rounds = 1 if options.quick else 3
-    # Long enough for tasks, as on a cluster.
+    # Long enough for both to have several units.
     sizes = {"reward": 4, "supervised": 60, "correlation": 8}
     real = [real_workers(task, {}, n if not options.quick else 1, rounds) for task, n in sizes.items()]
     numbers = options.workers or ([1, 4] if options.quick else [1, 4, 16, 64, 256])

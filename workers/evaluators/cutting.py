@@ -29,21 +29,26 @@ RULES_PER_INSTANCE = 1
 UNITS_PER_WORKER = 2
 
 
+def pairs(unit: Unit) -> int:
+    """Rules × instances of a unit."""
+    rules, keys = unit
+    return len(range(rules.start, rules.stop)) * len(range(keys.start, keys.stop))
+
+
 class Costs:
     """Measured seconds of one rule on one instance, by the digest of family and parameters."""
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
 
-    def note(self, digest: str, pairs: int, seconds: float) -> None:
+    def note(self, digest: str, n_pairs: int, seconds: float) -> None:
         """Take in one unit: the newest counts as much as all before, because rules change as a search goes on."""
-        per_pair = seconds / pairs
+        per_pair = seconds / n_pairs
         self._seconds[digest] = (self._seconds.get(digest, per_pair) + per_pair) / 2
 
     def note_unit(self, digest: str, unit: Unit, seconds: float) -> None:
         """Take in one unit."""
-        rules, keys = unit
-        self.note(digest, (rules.stop - rules.start) * (keys.stop - keys.start), seconds)
+        self.note(digest, pairs(unit), seconds)
 
     def of(self, digest: str) -> float | None:
         """Seconds per rule and instance; None before the first measurement."""
@@ -71,11 +76,11 @@ def cut(
     def expected(parts: tuple[int, int]) -> tuple[bool, float]:
         rule_parts, key_parts = parts
         units = rule_parts * key_parts
-        rules = math.ceil(rule_batches / rule_parts) * rules_per_batch
-        length = math.ceil(rule_batches / rule_parts) * math.ceil(key_batches / key_parts) * batch_seconds
+        batches = math.ceil(rule_batches / rule_parts)
+        length = batches * math.ceil(key_batches / key_parts) * batch_seconds
         if seconds_per_pair is None:
             return units < min(UNITS_PER_WORKER * workers, rule_batches * key_batches), units
-        in_all = length * (1 + RULES_PER_INSTANCE / rules)
+        in_all = length * (1 + RULES_PER_INSTANCE / (batches * rules_per_batch))
         seconds = (math.ceil(units / workers) + VARIATION) * in_all + units * SECONDS_PER_TASK
         return length > max(LONGEST_SECONDS, batch_seconds), seconds
 

@@ -19,7 +19,7 @@ from distributed import Client
 
 from ruleforge.family import Scores
 from workers.cluster.connection import Connection
-from workers.evaluators.cutting import Costs
+from workers.evaluators.cutting import Costs, pairs
 from workers.evaluators.interface import Request
 from workers.evaluators.packed import unpacked
 from workers.evaluators.remote import OPERATION, PlainCall, UnitResult, part_of
@@ -102,7 +102,7 @@ class _Call:
     def __init__(self, client: Client, plain: PlainCall, units: Sequence[Unit], flying: Counter[str]) -> None:
         self.client, self._flying = client, flying
         self._parts = [json.dumps(part_of(plain, unit)) for unit in units]
-        self._sizes = [(rules.stop - rules.start) * (keys.stop - keys.start) for rules, keys in units]
+        self._sizes = [pairs(unit) for unit in units]
         self.results: list[UnitResult | None] = [None] * len(units)
         self._waiting = deque(range(len(units)))
         self._asked: dict[asyncio.Task[bool], str] = {}
