@@ -36,6 +36,7 @@ class Turns:
         self._used: dict[str, float] = {}
         self._waiting: set[str] = set()
         self._scoring = 0
+        self._loaded: set[str] = set()
 
     @property
     def used(self) -> dict[str, float]:
@@ -56,8 +57,12 @@ class Turns:
             self._changed.notify_all()
 
     @contextmanager
-    def turn(self, job: str, stop: Callable[[], bool] = never) -> Iterator[None]:
-        """Wait until it is the job's turn, and hold it for the block. Raises JobStopped once `stop` is true."""
+    def turn(self, job: str, stop: Callable[[], bool] = never, *, loads: str = "") -> Iterator[None]:
+        """Wait until it is the job's turn, and hold it for the block. Raises JobStopped once `stop` is true.
+
+        loads: what the first turns that need it load for all that come later. Their time is nobody's: whoever happened
+        to come first would else wait until all the others have had as much.
+        """
         with self._changed:
             self._waiting.add(job)
             try:
@@ -69,12 +74,15 @@ class Turns:
                 self._waiting.discard(job)
             self._scoring += 1
             self._changed.notify_all()
+            loaded = not loads or loads in self._loaded
         began = self._clock()
         try:
             yield
         finally:
             with self._changed:
-                self._used[job] += self._clock() - began
+                if loaded:
+                    self._used[job] += self._clock() - began
+                self._loaded.add(loads)
                 self._scoring -= 1
                 self._changed.notify_all()
 
@@ -93,7 +101,7 @@ class SharedEvaluator(Evaluator):
 
     def answer(self, request: Request) -> list[Scores]:
         """Scores of all rules on each instance, when it is this job's turn."""
-        with self._turns.turn(self._job, request.stop):
+        with self._turns.turn(self._job, request.stop, loads=request.family.name):
             self.workers = self._evaluator.workers  # those of a cluster come and go
             return self._evaluator.score(*request)
 

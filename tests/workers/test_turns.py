@@ -68,6 +68,21 @@ def test_a_higher_priority_has_every_turn_that_it_wants():
     assert shares(turns, clock, {"low": 1.0}, 3) == {"low": 3.0}
 
 
+def test_what_the_first_turns_load_for_all_is_charged_to_nobody():
+    clock = Clock()
+    turns = Turns(lambda: 2, clock)
+    for job in ("first", "beside it", "later"):
+        turns.join(job)
+    with turns.turn("first", loads="kernels"), turns.turn("beside it", loads="kernels"):
+        clock.now += 5.0
+    for job in ("later", "first"):
+        with turns.turn(job, loads="kernels"):
+            clock.now += 1.0
+    with turns.turn("first", loads="other kernels"):
+        clock.now += 5.0
+    assert turns.used == {"first": 1.0, "beside it": 0.0, "later": 1.0}
+
+
 def test_a_turn_is_waited_for_and_a_stop_ends_the_waiting():
     turns = Turns(lambda: 1)
     for job in ("a", "b"):
@@ -106,6 +121,8 @@ def test_a_shared_evaluator_scores_as_the_evaluator_does():
     assert shared.workers == 1
     expected = evaluator.score(reward, rules, keys)
     assert [list(item.fitness) for item in shared.score(reward, rules, keys)] == [list(e.fitness) for e in expected]
+    assert turns.used["job"] == 0, "it has loaded the kernels"
+    shared.score(reward, rules, keys)
     assert turns.used["job"] > 0
     shared.close()
     assert evaluator.score(reward, rules, keys[:1])
