@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 
 import pytest
 
 from tests.workers.clusters import Killer, made, made_keys, made_rules, values, wait_for
-from workers.evaluators import SerialEvaluator
+from workers.evaluators import SerialEvaluator, shares
 from workers.evaluators.choose import make_evaluator
 from workers.evaluators.messages import Messages
 
@@ -63,6 +64,32 @@ def test_a_call_may_begin_with_messages_and_end_with_tasks(embedded, monkeypatch
     assert short_call(embedded, quick) == expected
 
 
+def test_what_a_busy_worker_has_not_begun_goes_to_another(embedded, answered, monkeypatch, tmp_path, expected):
+    client = embedded.connection.client
+    busy, other = client.nthreads()
+    by_worker = Counter()
+
+    def counted(text):
+        found = shares.results_of(text)
+        by_worker.update(result["worker"] for result in found.values())
+        return found
+
+    def keep_busy(seen):
+        import pathlib
+        import time
+
+        pathlib.Path(seen).touch()
+        time.sleep(1)
+
+    monkeypatch.setattr("workers.evaluators.messages.results_of", counted)
+    keeping = client.submit(keep_busy, str(tmp_path / "seen"), workers=[busy])
+    wait_for((tmp_path / "seen").exists)
+    assert short_call(embedded, made(seconds=0.0012)) == expected
+    assert by_worker[busy] <= 1, "it has one thread, and is left one unit at the most"
+    assert by_worker[other] + by_worker[busy] == answered[0] > 4
+    keeping.result()
+
+
 def test_a_worker_that_is_killed_while_it_answers_changes_nothing(embedded, tmp_path):
     slow = made(seconds=0.02, log=str(tmp_path / "seen"))
     expected = values(SerialEvaluator().score(made(), made_rules(2), made_keys(10)))
@@ -74,9 +101,8 @@ def test_a_worker_that_is_killed_while_it_answers_changes_nothing(embedded, tmp_
     assert killer.killed
 
 
-def test_workers_without_our_preload_are_sent_tasks(cluster, answered, expected, monkeypatch):
-    """They do not hear messages; what they are asked that way is never answered."""
-    monkeypatch.setattr("workers.evaluators.messages.GREETING_SECONDS", 0.3)
+def test_workers_without_our_preload_are_sent_tasks(cluster, answered, expected):
+    """They do not hear messages."""
     cluster.start_foreign_worker()
     evaluator = make_evaluator(cluster.address)
     try:

@@ -44,7 +44,7 @@ def keep_memory() -> None:
 async def dask_setup(worker: Worker) -> None:
     """Check versions against the cluster's, load the kernels. Ends the process if it must not join."""
     # Not on top: processes that only start workers read this module too, and need not load what scores.
-    from workers.evaluators.remote import hear_messages
+    from workers.evaluators.shares import hear_messages
 
     hear_messages(worker)
     keep_memory()

@@ -113,11 +113,18 @@ def interleaved(n_rules: int, rules_per_batch: int) -> list[int]:
     return [place for first in range(batches) for place in range(first, n_rules, batches)]
 
 
-def in_order(scores: Scores, order: Sequence[int]) -> Scores:
-    """The scores of rules that were put into an order, as they were before."""
+def in_order(scores: Sequence[Scores], order: Sequence[int]) -> list[Scores]:
+    """Scores per key of rules that were put into an order, as they were before."""
     back = np.argsort(order)
-    metrics = {name: values[back] for name, values in scores.metrics.items()}
-    return Scores(scores.fitness[back], tuple(scores.outcome[place] for place in back), metrics)
+    places = back.tolist()
+    return [
+        Scores(
+            each.fitness[back],
+            tuple(map(each.outcome.__getitem__, places)),
+            {name: values[back] for name, values in each.metrics.items()},
+        )
+        for each in scores
+    ]
 
 
 def _divisions(batches: int) -> list[int]:

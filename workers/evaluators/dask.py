@@ -69,7 +69,7 @@ class DaskEvaluator(Evaluator):
             call.begin()
             self._last = call
             results = call.finish()
-        return [in_order(scores, order) for scores in put_together(units, results, n_keys)]
+        return in_order(put_together(units, results, n_keys), order)
 
     def close(self) -> None:
         """Leave the cluster; an embedded one ends."""

@@ -1,17 +1,16 @@
 """A short call of `score` by messages that go straight to the workers, beside the scheduler's tasks.
 
-A task costs ten milliseconds, from the client over the scheduler's records to a worker and back in as many hops; a
-message and its answer take half of one. Nothing is done here about what goes wrong: units without an answer are left to
-tasks.
+A task costs ten milliseconds, from the client over the scheduler's records to a worker and back in as many hops. Here
+every worker gets its share of the units in one message, and when it is done some of what another has not begun. Nothing
+is done about what goes wrong: units without an answer are left to tasks.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections import Counter, deque
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any, cast
 
@@ -22,27 +21,19 @@ from workers.cluster.connection import Connection
 from workers.evaluators.cutting import Costs, pairs
 from workers.evaluators.interface import Request
 from workers.evaluators.packed import unpacked
-from workers.evaluators.remote import OPERATION, PlainCall, UnitResult, part_of
+from workers.evaluators.remote import PlainCall
+from workers.evaluators.shares import SCORE, TAKE_BACK, call_text, results_of
 from workers.evaluators.tasks import POLL_SECONDS, end
 from workers.evaluators.threads import Unit
 
 _log = logging.getLogger(__name__)
 
 # A worker that has not answered an empty message by then is not reached from here, or knows nothing of messages.
-GREETING_SECONDS = 3.0
-
-
-async def _ask(client: Client, address: str, unit: str | None) -> UnitResult | None:
-    """What a worker answers; None if it could not score the unit. Raises OSError or RuntimeError if it is gone.
-
-    unit: as JSON, because of anything else Dask would measure every part, which takes longer than to send it.
-    """
-    worker: Any = client.rpc(address)
-    return cast("UnitResult | None", await getattr(worker, OPERATION)(unit=unit))
+ANSWER_SECONDS = 3.0
 
 
 class Messages:
-    """Sends units to workers, to each the next one when it is about done with the last; safe between threads."""
+    """Gives workers shares of short calls; safe between threads."""
 
     def __init__(self, connection: Connection, costs: Costs) -> None:
         self._connection, self._costs = connection, costs
@@ -52,13 +43,12 @@ class Messages:
 
     def score(self, request: Request, plain: PlainCall, units: Sequence[Unit]) -> list[list[Scores] | None]:
         """Scores per key of each unit; None where there was no answer. Raises JobStopped once the request is."""
-        client = self._connection.client
-        if client.status != "running":
+        client, present = self._connection.client, dict(self._connection.present())
+        if client.status != "running" or not present:
             return [None] * len(units)
-        call = _Call(client, plain, units, self._flying)
+        call = _Call(client, plain, units, present, self._flying, self._costs)
         loop = cast(Any, client.loop).asyncio_loop
-        present = dict(self._connection.present())
-        sent: Future[list[UnitResult | None]] = asyncio.run_coroutine_threadsafe(self._send(call, present), loop)
+        sent: Future[None] = asyncio.run_coroutine_threadsafe(self._send(call), loop)
         try:
             while not sent.done():
                 request.refuse_if_stopped()
@@ -67,93 +57,145 @@ class Messages:
                 except TimeoutError:
                     self._connection.refresh()
                     loop.call_soon_threadsafe(call.keep_to, {address for address, _ in self._connection.present()})
+            sent.result()
         except BaseException:
             sent.cancel()
             end(client, plain["call"])
             raise
-        found: list[list[Scores] | None] = []
-        for unit, result in zip(units, sent.result(), strict=True):
-            scores = None if result is None else result["scores"]
-            if result is not None and scores is not None and not result["first"]:
-                self._costs.note_unit(plain["family"]["digest"], unit, result["seconds"])
-            found.append(None if scores is None else unpacked(scores))
-        return found
+        return call.found
 
-    async def _send(self, call: _Call, threads: dict[str, int]) -> list[UnitResult | None]:
-        await asyncio.gather(*(self._greet(call.client, address) for address in threads))
+    async def _send(self, call: _Call) -> None:
+        if new := [address for address in call.threads if address not in self._answers]:
+            await asyncio.gather(*(self._greet(call.client, address) for address in new))
         # Where one is not reached, tasks are better: nobody who could help is left out.
-        return await call.run(threads) if all(self._answers[address] for address in threads) else call.results
+        if all(self._answers[address] for address in call.threads):
+            await call.run()
 
     async def _greet(self, client: Client, address: str) -> None:
-        if address in self._answers:
-            return
+        asked = _worker(client, address, SCORE)(name="", call="", units=[])
         try:
-            await asyncio.wait_for(_ask(client, address, None), GREETING_SECONDS)
+            self._answers[address] = await asyncio.wait_for(asked, ANSWER_SECONDS) is not None
         except (OSError, RuntimeError, TimeoutError) as error:
             _log.debug("%s does not answer messages: %s", address, error)
             self._answers[address] = False
-        else:
-            self._answers[address] = True
 
 
 class _Call:
-    """The units of one call, and who was asked for them; lives in the client's loop."""
+    """The units of one call, and who has which of them; but for its making it lives in the client's loop.
 
-    def __init__(self, client: Client, plain: PlainCall, units: Sequence[Unit], flying: Counter[str]) -> None:
-        self.client, self._flying = client, flying
-        self._parts = [json.dumps(part_of(plain, unit)) for unit in units]
-        self._sizes = [pairs(unit) for unit in units]
-        self.results: list[UnitResult | None] = [None] * len(units)
-        self._waiting = deque(range(len(units)))
-        self._asked: dict[asyncio.Task[bool], str] = {}
+    threads: by the address of the workers that take part; found: scores per key of each unit, or None.
+    """
 
-    async def run(self, threads: dict[str, int]) -> list[UnitResult | None]:
-        """Results of the units; None where there was no answer."""
-        left = dict(threads)
+    def __init__(
+        self,
+        client: Client,
+        plain: PlainCall,
+        units: Sequence[Unit],
+        threads: dict[str, int],
+        flying: Counter[str],
+        costs: Costs,
+    ) -> None:
+        self.client, self.threads, self._units, self._flying, self._costs = client, threads, units, flying, costs
+        self._name, self._digest, self._text = plain["call"], plain["family"]["digest"], call_text(plain)
+        self.found: list[list[Scores] | None] = [None] * len(units)
+        self._held: dict[str, set[int]] = {}  # by worker: its share, as far as it was not taken back
+        self._serving: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Score the units. Where a worker does not answer, its share is left."""
+        shares = self._dealt()
+        self._serving = {address: asyncio.create_task(self._serve(address, share)) for address, share in shares.items()}
         try:
-            self._give(left)
-            while self._asked:
-                done, _ = await asyncio.wait(self._asked, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    address = self._asked.pop(task)
-                    if task.cancelled() or not task.result():
-                        left.pop(address, None)
-                self._give(left)
+            await asyncio.wait(self._serving.values())
         finally:
-            for task in self._asked:
+            for task in self._serving.values():
                 task.cancel()
-        return self.results
+        for task in self._serving.values():
+            if not task.cancelled():
+                task.result()  # raises what nobody has foreseen
 
     def keep_to(self, present: set[str]) -> None:
         """Wait no longer for workers that have left the cluster, be it that they only hang."""
-        for task, address in self._asked.items():
+        for address, task in self._serving.items():
             if address not in present:
                 task.cancel()
 
-    def _give(self, threads: dict[str, int]) -> None:
-        """Send what the workers can take: as much as they have threads, and one more while the others go short of
-        nothing, which is there when they are done.
-        """
-        taken = Counter(self._asked.values())
-        while self._waiting:
-            ahead = 1 if len(self._waiting) > sum(threads.values()) else 0
-            free = [address for address, n in threads.items() if taken[address] < n + ahead]
-            if not free:
+    def _dealt(self) -> dict[str, list[int]]:
+        """Each unit for who has the least to do, from the first on, which is the longest."""
+        shares: dict[str, list[int]] = {address: [] for address in self.threads}
+        load = Counter(self._flying)
+        for place, unit in enumerate(self._units):
+            address = min(shares, key=lambda address: load[address] / self.threads[address])
+            shares[address].append(place)
+            load[address] += pairs(unit)
+        return shares
+
+    async def _serve(self, address: str, share: list[int]) -> None:
+        """Let a worker score its share, and then what others have not begun."""
+        while share:
+            if not await self._score(address, share):
                 return
-            address = min(free, key=lambda address: self._flying[address] / threads[address])
-            self._send(address, self._waiting.popleft())
-            taken[address] += 1
+            share = await self._from_others(address)
 
-    def _send(self, address: str, index: int) -> None:
-        size = self._sizes[index]
-        self._flying[address] += size
-        task = asyncio.create_task(self._score(address, index))
-        task.add_done_callback(lambda _: self._flying.subtract({address: size}))
-        self._asked[task] = address
-
-    async def _score(self, address: str, index: int) -> bool:
+    async def _score(self, address: str, share: list[int]) -> bool:
+        """Whether a worker has scored its share, but for what was taken back."""
+        self._held[address] = set(share)
+        self._flying[address] += self._size(share)
+        units = [_ends(place, self._units[place]) for place in share]
+        asked = _worker(self.client, address, SCORE)(name=self._of(address), call=self._text, units=units)
         try:
-            self.results[index] = await _ask(self.client, address, self._parts[index])
+            results = results_of(await asked)
         except (OSError, RuntimeError) as error:  # the worker is gone, or this client is
             _log.debug("no answer from %s: %s", address, error)
-        return self.results[index] is not None
+            return False
+        finally:
+            self._flying[address] -= self._size(self._held.pop(address))
+        for place, result in results.items():
+            if result["scores"] is None:
+                return False
+            if not result["first"]:
+                self._costs.note_unit(self._digest, self._units[place], result["seconds"])
+            self.found[place] = unpacked(result["scores"])
+        return True
+
+    async def _from_others(self, address: str) -> list[int]:
+        """Units that another worker has not begun; none if nobody has any."""
+        asked: set[str] = set()
+        while rich := [other for other in self._held if other not in asked and self._may_have_more(other)]:
+            other = max(rich, key=lambda other: self._size(self._held[other]) / self.threads[other])
+            try:
+                taken = await asyncio.wait_for(
+                    _worker(self.client, other, TAKE_BACK)(name=self._of(other)), ANSWER_SECONDS
+                )
+            except (OSError, RuntimeError, TimeoutError) as error:
+                _log.debug("%s gives nothing back: %s", other, error)
+                taken = []
+            if taken:
+                if other in self._held:
+                    self._held[other].difference_update(taken)
+                    self._flying[other] -= self._size(taken)
+                return list(taken)
+            asked.add(other)
+        return []
+
+    def _may_have_more(self, address: str) -> bool:
+        """Whether a worker may hold what it has not begun: each of its threads is at one, if not at other calls."""
+        held = self._held[address]
+        return len(held) > self.threads[address] or self._flying[address] > self._size(held)
+
+    def _size(self, places: Iterable[int]) -> int:
+        return sum(pairs(self._units[place]) for place in places)
+
+    def _of(self, address: str) -> str:
+        """The name of the share that a worker has."""
+        return f"{self._name} at {address}"
+
+
+def _worker(client: Client, address: str, operation: str) -> Callable[..., Awaitable[Any]]:
+    """An operation of a worker, which raises OSError or RuntimeError if the worker is gone."""
+    return cast("Callable[..., Awaitable[Any]]", getattr(client.rpc(address), operation))
+
+
+def _ends(place: int, unit: Unit) -> list[int]:
+    rules, keys = unit
+    return [place, rules.start, rules.stop, keys.start, keys.stop]

@@ -6,7 +6,9 @@ thirty arrays of a short unit took more of a core than all else that is done for
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -24,8 +26,20 @@ Packed = tuple[tuple[tuple[str, ...], ...], bytes, bytes]
 def packed(scores: Sequence[Scores]) -> Packed:
     """The scores of one batch of rules on each of several keys."""
     arrays = [array for each in scores for array in (each.fitness, *each.metrics.values())]
-    outcomes = bytes(NUMBER[outcome] for each in scores for outcome in each.outcome)
+    outcomes = b"".join(bytes(map(NUMBER.__getitem__, each.outcome)) for each in scores)
     return tuple(tuple(each.metrics) for each in scores), np.array(arrays, FLOAT).tobytes(), outcomes
+
+
+def as_json(given: Packed) -> list[Any]:
+    """What was packed, for JSON."""
+    names, values, outcomes = given
+    return [names, base64.b64encode(values).decode(), base64.b64encode(outcomes).decode()]
+
+
+def from_json(given: Sequence[Any]) -> Packed:
+    """What was packed, from JSON."""
+    names, values, outcomes = given
+    return tuple(map(tuple, names)), base64.b64decode(values), base64.b64decode(outcomes)
 
 
 def unpacked(given: Packed) -> list[Scores]:
@@ -37,5 +51,5 @@ def unpacked(given: Packed) -> list[Scores]:
     for place, metrics in enumerate(names):
         own = outcomes[place * n_rules : (place + 1) * n_rules]
         fitness = next(rows)
-        found.append(Scores(fitness, tuple(OUTCOMES[number] for number in own), {name: next(rows) for name in metrics}))
+        found.append(Scores(fitness, tuple(map(OUTCOMES.__getitem__, own)), {name: next(rows) for name in metrics}))
     return found

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
-import logging
 import threading
 import time
 import uuid
@@ -17,7 +16,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from typing import TypedDict
 
-from distributed import Worker, get_worker
+from distributed import get_worker
 
 from ruleforge.errors import InputError
 from ruleforge.family import InstanceKey, Scores, TaskFamily, checked_split, family, family_class
@@ -38,9 +37,6 @@ END_POLL_SECONDS = 0.01
 
 # So long may a piece of a unit take before the next look for a stop.
 PIECE_SECONDS = 0.3
-
-# What a client asks of a worker that hears messages.
-OPERATION = "ruleforge_score"
 
 PlainKey = tuple[str, str, int, int]
 
@@ -171,46 +167,50 @@ _costs = Costs()
 _used: set[str] = set()
 
 
+class Received:
+    """A call as a worker has it; its rules are rebuilt as they are needed, each once."""
+
+    def __init__(self, plain: PlainCall) -> None:
+        self.name, self.give_up_below = plain["call"], plain["give_up_below"]
+        description = plain["family"]
+        self.family, kernel = _rebuilt(description["name"], description["parameters"])
+        self.refused = "; ".join(_mismatch(description, self.family, kernel))
+        self._tokens, self._keys = plain["rules"], plain["keys"]
+        self._rules: dict[int, Rule] = {}
+
+    def rules(self, part: slice) -> list[Rule]:
+        """Some of its rules. Raises InputError for one that is none of the family."""
+        for place in range(*part.indices(len(self._tokens))):
+            if place not in self._rules:
+                self._rules[place] = Rule.from_tokens(self._tokens[place], type(self.family))
+        return [self._rules[place] for place in range(*part.indices(len(self._tokens)))]
+
+    def keys(self, part: slice) -> list[InstanceKey]:
+        """Some of its keys."""
+        return [
+            InstanceKey(source, checked_split(split), seed, index) for source, split, seed, index in self._keys[part]
+        ]
+
+
 def score_plain(unit: PlainCall) -> UnitResult:
     """Score a unit, as a task of Dask. Between instances it looks whether the call was stopped.
 
     Raises what the family raises.
     """
-    return _score(unit, get_worker().address)
+    return score_part(Received(unit), (slice(None), slice(None)), get_worker().address)
 
 
-def hear_messages(dask_worker: Worker) -> None:
-    """Let a worker take units from clients directly, beside the tasks of Dask and in the same threads."""
-
-    async def hear(unit: str | None) -> UnitResult | None:
-        """What became of a unit, given as JSON; None if it failed, or if none came and only an answer is wanted."""
-        if unit is None:
-            return None
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(dask_worker.executor, _score, json.loads(unit), dask_worker.address)
-        except Exception as error:  # noqa: BLE001 - it is raised again when the unit is tried as a task
-            logging.getLogger(__name__).debug("a unit failed: %s", error)
-            return None
-
-    dask_worker.handlers[OPERATION] = hear
-
-
-def _score(unit: PlainCall, worker: str) -> UnitResult:
-    call, description = unit["call"], unit["family"]
-    _calls.begin(call)
+def score_part(call: Received, unit: Unit, worker: str) -> UnitResult:
+    """Score a unit of a call, on the worker of this address. Raises what the family raises."""
+    _calls.begin(call.name)
     try:
-        bound, kernel = _rebuilt(description["name"], description["parameters"])
-        if found := _mismatch(description, bound, kernel):
-            return {"scores": None, "refused": "; ".join(found), "worker": worker, "seconds": 0.0, "first": True}
-        rules = [Rule.from_tokens(tokens, type(bound)) for tokens in unit["rules"]]
-        instances = [
-            InstanceKey(source, checked_split(split), seed, index) for source, split, seed, index in unit["keys"]
-        ]
-        first = bound.name not in _used
-        _used.add(bound.name)
+        if call.refused:
+            return {"scores": None, "refused": call.refused, "worker": worker, "seconds": 0.0, "first": True}
+        rules, keys = call.rules(unit[0]), call.keys(unit[1])
+        first = call.family.name not in _used
+        _used.add(call.family.name)
         begin = time.perf_counter()
-        scores = _in_pieces(call, bound, rules, instances, unit["give_up_below"])
+        scores = _in_pieces(call.name, call.family, rules, keys, call.give_up_below)
         seconds = time.perf_counter() - begin
         return {
             "scores": None if scores is None else packed(scores),
@@ -220,7 +220,7 @@ def _score(unit: PlainCall, worker: str) -> UnitResult:
             "first": first,
         }
     finally:
-        _calls.end(call)
+        _calls.end(call.name)
 
 
 def _in_pieces(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -62,7 +63,7 @@ def joined(parts: Sequence[Scores]) -> Scores:
     names = parts[0].metrics.keys()
     return Scores(
         np.concatenate([part.fitness for part in parts]),
-        tuple(outcome for part in parts for outcome in part.outcome),
+        tuple(itertools.chain.from_iterable(part.outcome for part in parts)),
         {name: np.concatenate([part.metrics[name] for part in parts]) for name in names},
     )
 

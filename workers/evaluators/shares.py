@@ -1,0 +1,143 @@
+"""What a worker does with a share of a call that a client sends it straight, beside the tasks of Dask.
+
+A share is some of the units of a call. Its results go back together, because a message takes as long as a short unit;
+what the worker has not begun can be taken back from it, and is given to one that has nothing to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from distributed import Worker
+
+from workers.evaluators.cutting import pairs
+from workers.evaluators.packed import as_json, from_json
+from workers.evaluators.remote import PlainCall, Received, UnitResult, score_part
+from workers.evaluators.threads import Unit
+
+# What a client asks of a worker that hears messages.
+SCORE, TAKE_BACK = "ruleforge_score", "ruleforge_take_back"
+
+
+def call_text(plain: PlainCall) -> str:
+    """A call for the way to a worker: of anything but a text Dask would measure every part."""
+    return json.dumps(plain)
+
+
+def results_text(results: Mapping[int, UnitResult]) -> str:
+    """Results by the place of their unit in the call, for the way back."""
+    return json.dumps(
+        [
+            [place, {**result, "scores": None if result["scores"] is None else as_json(result["scores"])}]
+            for place, result in results.items()
+        ]
+    )
+
+
+def results_of(text: str) -> dict[int, UnitResult]:
+    """What `results_text` was made of."""
+    found: dict[int, UnitResult] = dict(json.loads(text))
+    for result in found.values():
+        result["scores"] = None if result["scores"] is None else from_json(result["scores"])
+    return found
+
+
+class _Share:
+    """Some units of a call, scored one after another by each thread of a worker."""
+
+    def __init__(self, worker: Worker, call: PlainCall, units: Mapping[int, Unit]) -> None:
+        self._worker, self._plain, self._units = worker, call, units
+        self._waiting = deque(units)
+        self._results: dict[int, UnitResult] = {}
+        self._loop = asyncio.get_running_loop()
+        self._ended = self._loop.create_future()
+        self._lock = threading.Lock()
+        self._running = min(worker.state.nthreads, len(units))
+
+    @cached_property
+    def _call(self) -> Received:
+        return Received(self._plain)
+
+    async def results(self) -> dict[int, UnitResult]:
+        """Results by place, when none is left. One without scores, because it failed or was stopped, is the last."""
+        for _ in range(self._running):
+            self._worker.executor.submit(self._next)
+        try:
+            await self._ended
+        finally:
+            self._waiting.clear()
+        return self._results
+
+    def take_back(self) -> list[int]:
+        """Places of units that nobody has begun, from the last on: half of the work that is left."""
+        left = sum(pairs(self._units[place]) for place in list(self._waiting))
+        taken: list[int] = []
+        while 2 * sum(pairs(self._units[place]) for place in taken) < left:
+            try:
+                taken.append(self._waiting.pop())
+            except IndexError:  # a thread was faster
+                break
+        return taken
+
+    def _next(self) -> None:
+        """Score a unit, and come again behind what other calls have here."""
+        try:
+            place = self._waiting.popleft()
+        except IndexError:
+            self._end()
+            return
+        try:
+            result = score_part(self._call, self._units[place], self._worker.address)
+        except Exception as error:  # noqa: BLE001 - it is raised again when the unit is tried as a task
+            logging.getLogger(__name__).debug("a unit failed: %s", error)
+            result = UnitResult(scores=None, refused="", worker=self._worker.address, seconds=0.0, first=True)
+        self._results[place] = result
+        if result["scores"] is None:
+            self._waiting.clear()
+        if self._waiting:
+            self._worker.executor.submit(self._next)
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        with self._lock:
+            self._running -= 1
+            if self._running:
+                return
+        self._loop.call_soon_threadsafe(self._set_ended)
+
+    def _set_ended(self) -> None:
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+
+def hear_messages(worker: Worker) -> None:
+    """Let a worker take shares from clients."""
+    shares: dict[str, _Share] = {}
+
+    async def hear(name: str, call: str, units: Sequence[Sequence[int]]) -> str:
+        """The results of some units, each given by its place in the call and the ends of its rules and keys.
+
+        name: of the share; call: as JSON. Of no units nothing is said, and only an answer is wanted.
+        """
+        if not units:
+            return results_text({})
+        of = {place: (slice(*ends[:2]), slice(*ends[2:])) for place, *ends in units}
+        share = shares[name] = _Share(worker, json.loads(call), of)
+        try:
+            return results_text(await share.results())
+        finally:
+            del shares[name]
+
+    async def take_back(name: str) -> list[int]:
+        """Places of units of a share that are not scored here any more."""
+        return shares[name].take_back() if name in shares else []
+
+    worker.handlers[SCORE] = hear
+    worker.handlers[TAKE_BACK] = take_back
