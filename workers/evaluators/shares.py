@@ -75,7 +75,7 @@ class _Share:
         return self._results
 
     def take_back(self) -> list[int]:
-        """Places of units that nobody has begun, from the last on: half of the work that is left."""
+        """Places of units that nobody has begun: the last ones, half of the work that is left."""
         left = sum(pairs(self._units[place]) for place in list(self._waiting))
         taken: list[int] = []
         while 2 * sum(pairs(self._units[place]) for place in taken) < left:
@@ -83,7 +83,7 @@ class _Share:
                 taken.append(self._waiting.pop())
             except IndexError:  # a thread was faster
                 break
-        return taken
+        return sorted(taken)  # the longest first
 
     def _next(self) -> None:
         """Score a unit, and come again behind what other calls have here."""
