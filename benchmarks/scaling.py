@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks import page, sleeping
 from benchmarks.machine import description, use_cores, use_one_core
@@ -237,13 +237,19 @@ def real_workers(task: str, parameters: Mapping[str, Any], n_instances: int, rou
     return {"family": task, "one": medians[0], "two": medians[1], "efficiency": efficiency}
 
 
-# A batch of rules on an instance, as long as the slower ones are, and how much of it there is for every worker.
-SLEEP_SECONDS = 0.5
-WORK_SECONDS = 5.0
+class Sleep(NamedTuple):
+    """seconds: of a batch of rules on an instance; per_worker: how much of it there is for every worker, in seconds."""
+
+    seconds: float
+    per_worker: float
+
+
+# As long as the slower simulations are, and so much that it is tasks; and a short call, which goes by messages.
+LONG, SHORT_CALL = Sleep(0.5, 5.0), Sleep(0.02, 1.0)
 
 
 @contextlib.contextmanager
-def _sleeping_cluster(n_workers: int, environment: Mapping[str, str]) -> Iterator[str]:
+def _sleeping_cluster(n_workers: int, environment: Mapping[str, str], *options: str) -> Iterator[str]:
     """A scheduler in a process of its own, and sleeping workers in another; its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -251,7 +257,7 @@ def _sleeping_cluster(n_workers: int, environment: Mapping[str, str]) -> Iterato
     host, _, port = address.removeprefix("tcp://").partition(":")
     quiet = {**environment, "DASK_LOGGING__DISTRIBUTED": "error"}
     dask = [str(Path(sys.executable).parent / "dask"), "scheduler", "--no-dashboard", "--host", host, "--port", port]
-    workers = [sys.executable, "-m", "benchmarks.sleeping", address, str(n_workers)]
+    workers = [sys.executable, "-m", "benchmarks.sleeping", address, str(n_workers), *options]
     with contextlib.ExitStack() as stack:
         for command in (dask, workers):
             process = subprocess.Popen(command, cwd=ROOT, env=quiet, stderr=subprocess.DEVNULL)
@@ -260,40 +266,40 @@ def _sleeping_cluster(n_workers: int, environment: Mapping[str, str]) -> Iterato
         yield address
 
 
-def sleeping_workers(n_workers: int, rounds: int, environment: Mapping[str, str]) -> dict[str, Any]:
-    """How much longer than its sleep a call takes, and the processor time of scheduler and client for each unit.
-
-    Work grows with the number of workers: WORK_SECONDS for each.
-    """
+def sleeping_workers(
+    n_workers: int, rounds: int, environment: Mapping[str, str], sleep: Sleep, *, messages: bool
+) -> dict[str, Any]:
+    """How much longer than its sleep a call takes, and the processor time of scheduler and client for each worker."""
     from workers.evaluators.dask import DaskEvaluator
 
-    with _sleeping_cluster(n_workers, environment) as address:
+    with _sleeping_cluster(n_workers, environment, *(["messages"] if messages else [])) as address:
         evaluator = DaskEvaluator(address)
         client = evaluator.connection.client
         try:
             client.wait_for_workers(n_workers, timeout=120)
-            bound = family("sleeping", {"seconds": SLEEP_SECONDS})
+            bound = family("sleeping", {"seconds": sleep.seconds})
             keys = bound.keys("training", 10, seed=0)
-            batches = max(1, round(n_workers * WORK_SECONDS / SLEEP_SECONDS / len(keys)))
+            batches = max(1, round(n_workers * sleep.per_worker / sleep.seconds / len(keys)))
             rules = [Rule.parse(f"{place}*x", type(bound)) for place in range(batches * bound.rules_per_batch)]
-            ideal = batches * len(keys) * SLEEP_SECONDS / n_workers
+            ideal = batches * len(keys) * sleep.seconds / n_workers
             found = []
             for round_number in range(rounds + 1):
+                by_tasks = evaluator._last
                 busy = [time.process_time(), client.run_on_scheduler(time.process_time)]
                 start = time.perf_counter()
                 evaluator.score(bound, rules, keys)
                 wall = time.perf_counter() - start
                 now = [time.process_time(), client.run_on_scheduler(time.process_time)]
                 if round_number:
-                    assert evaluator._last is not None, "a call of this length goes by tasks"
-                    units = len(evaluator._last.units)
-                    found.append((wall, units, *((b - a) / units for a, b in zip(busy, now, strict=True))))
+                    assert (evaluator._last is by_tasks) == messages, "the call went another way"
+                    found.append((wall, *(after - before for before, after in zip(busy, now, strict=True))))
+            units = 0 if messages or evaluator._last is None else len(evaluator._last.units)
         finally:
             evaluator.close()
-    wall, units, of_client, of_scheduler = (statistics.median(values) for values in zip(*found, strict=True))
+    wall, of_client, of_scheduler = (statistics.median(values) for values in zip(*found, strict=True))
     return {
         "workers": n_workers,
-        "units": int(units),
+        "units": units,
         "ideal": ideal,
         "wall": wall,
         "efficiency": ideal / wall,
@@ -302,7 +308,9 @@ def sleeping_workers(n_workers: int, rounds: int, environment: Mapping[str, str]
     }
 
 
-def markdown(real: Sequence[Mapping[str, Any]], simulated: Sequence[Mapping[str, Any]]) -> str:
+def markdown(
+    real: Sequence[Mapping[str, Any]], long: Sequence[Mapping[str, Any]], short: Sequence[Mapping[str, Any]]
+) -> str:
     """The section of the page."""
     rows = [
         [row["family"], row["absent"], "–", "–"]
@@ -323,20 +331,31 @@ def markdown(real: Sequence[Mapping[str, Any]], simulated: Sequence[Mapping[str,
             duration(row["ideal"]),
             duration(row["wall"]),
             f"{100 * row['efficiency']:.1f} %",
-            duration(row["scheduler"]),
-            duration(row["client"]),
+            duration(row["scheduler"] / row["units"]),
+            duration(row["client"] / row["units"]),
         ]
-        for row in simulated
+        for row in long
     ]
     head = ["sleeping workers", "units", "sleep of each worker", "call", "efficiency", "scheduler, per unit"]
     text += f"\n{table([*head, 'client, per unit'], rows)}"
-    largest = simulated[-1]
-    per_unit = max(largest["client"], largest["scheduler"])
+    largest = long[-1]
+    per_unit = max(largest["client"], largest["scheduler"]) / largest["units"]
     text += (
         f"\nAt {largest['workers']} workers the busier of scheduler and client takes {duration(per_unit)} of a "
         f"core per unit: {number(1 / per_unit)} units a second are the most that one scheduler gives out.\n"
     )
-    return text
+    rows = [
+        [
+            str(row["workers"]),
+            duration(row["ideal"]),
+            duration(row["wall"]),
+            f"{100 * row['efficiency']:.1f} %",
+            duration(row["client"] / row["workers"]),
+        ]
+        for row in short
+    ]
+    head = ["by messages: sleeping workers", "sleep of each worker", "call", "efficiency", "client, per worker"]
+    return f"{text}\n{table(head, rows)}"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -354,11 +373,12 @@ def main(arguments: list[str] | None = None) -> None:
     numbers = options.workers or ([1, 4] if options.quick else [1, 4, 16, 64, 256])
     with tempfile.TemporaryDirectory(prefix="ruleforge-scaling-") as folder, sleeping.installed(Path(folder)) as known:
         use_cores(2)
-        simulated = []
+        long, short = [], []
         for n_workers in numbers:
-            simulated.append(sleeping_workers(n_workers, rounds, known))
+            long.append(sleeping_workers(n_workers, rounds, known, LONG, messages=False))
+            short.append(sleeping_workers(n_workers, rounds, known, SHORT_CALL, messages=True))
             print(f"{n_workers} sleeping workers: done", file=sys.stderr, flush=True)
-    text = markdown(real, simulated)
+    text = markdown(real, long, short)
     print(text)
     if not options.quick:
         machine = description()

@@ -1,6 +1,7 @@
 """Workers that sleep: clusters of hundreds of them on one machine, to see what a scheduler adds.
 
-`python -m benchmarks.sleeping ADDRESS N` runs N workers of one thread each in one process, until it is told to end.
+`python -m benchmarks.sleeping ADDRESS N [messages]` runs N workers of one thread each in one process, until it is told
+to end; `messages`: they hear those of clients.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from ruleforge.family import (
 )
 from ruleforge.language import Rule, Signal, Slot
 from workers.cluster.embedded import QUIET
+from workers.evaluators.shares import hear_messages
 
 SOURCE = "this benchmark"
 
@@ -90,13 +92,16 @@ def _forget() -> None:
     families.family_class.cache_clear()
 
 
-async def run(address: str, n: int) -> None:
-    """Run n workers until the scheduler ends."""
+async def run(address: str, n: int, *, hear: bool) -> None:
+    """Run n workers until the scheduler ends. hear: messages of clients."""
     with dask.config.set(QUIET):
         workers = [Worker(address, nthreads=1, memory_limit=0, dashboard=False, nanny=None) for _ in range(n)]
+        if hear:
+            for worker in workers:
+                hear_messages(worker)
         await asyncio.gather(*workers)
         await asyncio.gather(*(worker.finished() for worker in workers))
 
 
 if __name__ == "__main__":
-    asyncio.run(run(sys.argv[1], int(sys.argv[2])))
+    asyncio.run(run(sys.argv[1], int(sys.argv[2]), hear=sys.argv[3:] == ["messages"]))

@@ -18,9 +18,10 @@ from workers.evaluators.threads import RULES_PER_UNIT, Unit, divide
 LONGEST_SECONDS = 5.0
 # What one unit costs as a task of a scheduler, beside its own work, in the processes that share a machine.
 SECONDS_PER_TASK = 0.003
-# The shortest unit that is worth a message, and how much of its time a client needs for each.
+# The shortest unit that is worth what it costs beside its work, and how much of its time a client needs for each: for
+# its result, and its part of the messages.
 SHORTEST_SECONDS = 0.002
-CLIENT_SECONDS_PER_MESSAGE = 0.0003
+CLIENT_SECONDS_PER_UNIT = 0.0003
 # By how much of its length the last unit may be later than expected, because rules and workers are not equal.
 VARIATION = 0.1
 # What a unit costs for each of its instances beside its rules, as so many rules more: some of the simulation is the
@@ -97,7 +98,7 @@ def portions(n_rules: int, n_keys: int, family: TaskFamily, workers: int, second
     """(rules, keys) slices that cover everything once, for messages: falling in length as those of threads are, but
     none so short that the client could not serve all workers in its time.
     """
-    shortest = max(SHORTEST_SECONDS, CLIENT_SECONDS_PER_MESSAGE * workers)
+    shortest = max(SHORTEST_SECONDS, CLIENT_SECONDS_PER_UNIT * workers)
     batch, rules = family.instances_per_batch, min(n_rules, RULES_PER_UNIT)
     # Of several batches of instances only if all rules on one are too short.
     batches = math.ceil(shortest / (seconds_per_pair * min(batch, n_keys) * rules))

@@ -22,7 +22,7 @@ from workers.evaluators.cutting import Costs, pairs
 from workers.evaluators.interface import Request
 from workers.evaluators.packed import unpacked
 from workers.evaluators.remote import PlainCall
-from workers.evaluators.shares import SCORE, TAKE_BACK, call_text, results_of
+from workers.evaluators.shares import SCORE, TAKE_BACK, results_of, share_text
 from workers.evaluators.tasks import POLL_SECONDS, end
 from workers.evaluators.threads import Unit
 
@@ -72,7 +72,7 @@ class Messages:
             await call.run()
 
     async def _greet(self, client: Client, address: str) -> None:
-        asked = _worker(client, address, SCORE)(name="", call="", units=[])
+        asked = _worker(client, address, SCORE)(name="", share="")
         try:
             self._answers[address] = await asyncio.wait_for(asked, ANSWER_SECONDS) is not None
         except (OSError, RuntimeError, TimeoutError) as error:
@@ -96,9 +96,11 @@ class _Call:
         costs: Costs,
     ) -> None:
         self.client, self.threads, self._units, self._flying, self._costs = client, threads, units, flying, costs
-        self._name, self._digest, self._text = plain["call"], plain["family"]["digest"], call_text(plain)
+        self._plain = plain
         self.found: list[list[Scores] | None] = [None] * len(units)
         self._held: dict[str, set[int]] = {}  # by worker: its share, as far as it was not taken back
+        self._asked: Counter[str] = Counter()  # by how many others a worker is being asked for some of it
+        self._exhausted: set[str] = set()  # who had nothing to give
         self._serving: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
@@ -140,9 +142,10 @@ class _Call:
     async def _score(self, address: str, share: list[int]) -> bool:
         """Whether a worker has scored its share, but for what was taken back."""
         self._held[address] = set(share)
+        self._exhausted.discard(address)
         self._flying[address] += self._size(share)
-        units = [_ends(place, self._units[place]) for place in share]
-        asked = _worker(self.client, address, SCORE)(name=self._of(address), call=self._text, units=units)
+        text = share_text(self._plain, {place: self._units[place] for place in share})
+        asked = _worker(self.client, address, SCORE)(name=self._of(address), share=text)
         try:
             results = results_of(await asked)
         except (OSError, RuntimeError) as error:  # the worker is gone, or this client is
@@ -154,29 +157,39 @@ class _Call:
             if result["scores"] is None:
                 return False
             if not result["first"]:
-                self._costs.note_unit(self._digest, self._units[place], result["seconds"])
+                self._costs.note_unit(self._plain["family"]["digest"], self._units[place], result["seconds"])
             self.found[place] = unpacked(result["scores"])
         return True
 
     async def _from_others(self, address: str) -> list[int]:
         """Units that another worker has not begun; none if nobody has any."""
-        asked: set[str] = set()
-        while rich := [other for other in self._held if other not in asked and self._may_have_more(other)]:
-            other = max(rich, key=lambda other: self._size(self._held[other]) / self.threads[other])
-            try:
-                taken = await asyncio.wait_for(
-                    _worker(self.client, other, TAKE_BACK)(name=self._of(other)), ANSWER_SECONDS
-                )
-            except (OSError, RuntimeError, TimeoutError) as error:
-                _log.debug("%s gives nothing back: %s", other, error)
-                taken = []
+
+        def to_give(other: str) -> float:
+            return self._size(self._held[other]) / self.threads[other] / (1 + self._asked[other])
+
+        while rich := [other for other in self._held if other not in self._exhausted and self._may_have_more(other)]:
+            other = max(rich, key=to_give)
+            self._asked[other] += 1
+            taken = await self._taken_back(other)
+            self._asked[other] -= 1
             if taken:
-                if other in self._held:
-                    self._held[other].difference_update(taken)
-                    self._flying[other] -= self._size(taken)
-                return list(taken)
-            asked.add(other)
+                return taken
+            self._exhausted.add(other)
         return []
+
+    async def _taken_back(self, address: str) -> list[int]:
+        """Units of a worker that it has not begun, and now leaves to others."""
+        try:
+            taken = await asyncio.wait_for(
+                _worker(self.client, address, TAKE_BACK)(name=self._of(address)), ANSWER_SECONDS
+            )
+        except (OSError, RuntimeError, TimeoutError) as error:
+            _log.debug("%s gives nothing back: %s", address, error)
+            return []
+        if address in self._held:
+            self._held[address].difference_update(taken)
+            self._flying[address] -= self._size(taken)
+        return list(taken)
 
     def _may_have_more(self, address: str) -> bool:
         """Whether a worker may hold what it has not begun: each of its threads is at one, if not at other calls."""
@@ -188,14 +201,9 @@ class _Call:
 
     def _of(self, address: str) -> str:
         """The name of the share that a worker has."""
-        return f"{self._name} at {address}"
+        return f"{self._plain['call']} at {address}"
 
 
 def _worker(client: Client, address: str, operation: str) -> Callable[..., Awaitable[Any]]:
     """An operation of a worker, which raises OSError or RuntimeError if the worker is gone."""
     return cast("Callable[..., Awaitable[Any]]", getattr(client.rpc(address), operation))
-
-
-def _ends(place: int, unit: Unit) -> list[int]:
-    rules, keys = unit
-    return [place, rules.start, rules.stop, keys.start, keys.stop]

@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from distributed import get_worker
@@ -38,6 +38,7 @@ END_POLL_SECONDS = 0.01
 # So long may a piece of a unit take before the next look for a stop.
 PIECE_SECONDS = 0.3
 
+PlainRule = Sequence[Sequence[str | float]]
 PlainKey = tuple[str, str, int, int]
 
 
@@ -51,14 +52,25 @@ class FamilyDescription(TypedDict):
     facts: dict[str, str]
 
 
-class PlainCall(TypedDict):
-    """Rules, as tokens per slot, to be scored on the instances of some keys: a call, or a unit of it."""
-
+class _Common(TypedDict):
     call: str
     family: FamilyDescription
-    rules: Sequence[Sequence[Sequence[str | float]]]
-    keys: Sequence[PlainKey]
     give_up_below: float | None
+
+
+class PlainCall(_Common):
+    """Rules, as tokens per slot, to be scored on the instances of some keys: a call, or a unit of it."""
+
+    rules: Sequence[PlainRule]
+    keys: Sequence[PlainKey]
+
+
+class PlainShare(_Common):
+    """The rules and keys that some units of a call need, by their places in the call; and those units."""
+
+    rules: Mapping[int, PlainRule]
+    keys: Mapping[int, PlainKey]
+    units: Mapping[int, Unit]
 
 
 class UnitResult(TypedDict):
@@ -170,26 +182,26 @@ _used: set[str] = set()
 class Received:
     """A call as a worker has it; its rules are rebuilt as they are needed, each once."""
 
-    def __init__(self, plain: PlainCall) -> None:
+    def __init__(self, plain: PlainCall | PlainShare) -> None:
         self.name, self.give_up_below = plain["call"], plain["give_up_below"]
         description = plain["family"]
         self.family, kernel = _rebuilt(description["name"], description["parameters"])
         self.refused = "; ".join(_mismatch(description, self.family, kernel))
-        self._tokens, self._keys = plain["rules"], plain["keys"]
+        self._plain_rules, self._plain_keys = plain["rules"], plain["keys"]
         self._rules: dict[int, Rule] = {}
 
     def rules(self, part: slice) -> list[Rule]:
-        """Some of its rules. Raises InputError for one that is none of the family."""
-        for place in range(*part.indices(len(self._tokens))):
+        """Those of a unit. Raises InputError for one that is none of the family."""
+        places = range(part.start, part.stop)
+        for place in places:
             if place not in self._rules:
-                self._rules[place] = Rule.from_tokens(self._tokens[place], type(self.family))
-        return [self._rules[place] for place in range(*part.indices(len(self._tokens)))]
+                self._rules[place] = Rule.from_tokens(self._plain_rules[place], type(self.family))
+        return [self._rules[place] for place in places]
 
     def keys(self, part: slice) -> list[InstanceKey]:
-        """Some of its keys."""
-        return [
-            InstanceKey(source, checked_split(split), seed, index) for source, split, seed, index in self._keys[part]
-        ]
+        """Those of a unit."""
+        plain = [self._plain_keys[place] for place in range(part.start, part.stop)]
+        return [InstanceKey(source, checked_split(split), seed, index) for source, split, seed, index in plain]
 
 
 def score_plain(unit: PlainCall) -> UnitResult:
@@ -197,7 +209,8 @@ def score_plain(unit: PlainCall) -> UnitResult:
 
     Raises what the family raises.
     """
-    return score_part(Received(unit), (slice(None), slice(None)), get_worker().address)
+    whole = slice(0, len(unit["rules"])), slice(0, len(unit["keys"]))
+    return score_part(Received(unit), whole, get_worker().address)
 
 
 def score_part(call: Received, unit: Unit, worker: str) -> UnitResult:

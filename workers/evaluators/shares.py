@@ -11,23 +11,49 @@ import json
 import logging
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
+from typing import cast
 
 from distributed import Worker
 
 from workers.evaluators.cutting import pairs
 from workers.evaluators.packed import as_json, from_json
-from workers.evaluators.remote import PlainCall, Received, UnitResult, score_part
+from workers.evaluators.remote import PlainCall, PlainShare, Received, UnitResult, score_part
 from workers.evaluators.threads import Unit
 
 # What a client asks of a worker that hears messages.
 SCORE, TAKE_BACK = "ruleforge_score", "ruleforge_take_back"
 
 
-def call_text(plain: PlainCall) -> str:
-    """A call for the way to a worker: of anything but a text Dask would measure every part."""
-    return json.dumps(plain)
+def share_text(plain: PlainCall, units: Mapping[int, Unit]) -> str:
+    """Some units of a call, by their places, for the way to a worker: anything but a text Dask would measure in every
+    part.
+    """
+    needed: tuple[set[int], set[int]] = set(), set()
+    for unit in units.values():
+        for places, part in zip(needed, unit, strict=True):
+            places.update(range(part.start, part.stop))
+    rules, keys = needed
+    return json.dumps(
+        {
+            **plain,
+            "rules": {place: plain["rules"][place] for place in rules},
+            "keys": {place: plain["keys"][place] for place in keys},
+            "units": [
+                [place, rules.start, rules.stop, keys.start, keys.stop] for place, (rules, keys) in units.items()
+            ],
+        }
+    )
+
+
+def share_of(text: str) -> PlainShare:
+    """What `share_text` was made of."""
+    share = json.loads(text)
+    for name in ("rules", "keys"):
+        share[name] = {int(place): item for place, item in share[name].items()}
+    share["units"] = {place: (slice(*ends[:2]), slice(*ends[2:])) for place, *ends in share["units"]}
+    return cast("PlainShare", share)
 
 
 def results_text(results: Mapping[int, UnitResult]) -> str:
@@ -51,14 +77,14 @@ def results_of(text: str) -> dict[int, UnitResult]:
 class _Share:
     """Some units of a call, scored one after another by each thread of a worker."""
 
-    def __init__(self, worker: Worker, call: PlainCall, units: Mapping[int, Unit]) -> None:
-        self._worker, self._plain, self._units = worker, call, units
-        self._waiting = deque(units)
+    def __init__(self, worker: Worker, plain: PlainShare) -> None:
+        self._worker, self._plain, self._units = worker, plain, plain["units"]
+        self._waiting = deque(self._units)
         self._results: dict[int, UnitResult] = {}
         self._loop = asyncio.get_running_loop()
         self._ended = self._loop.create_future()
         self._lock = threading.Lock()
-        self._running = min(worker.state.nthreads, len(units))
+        self._running = min(worker.state.nthreads, len(self._units))
 
     @cached_property
     def _call(self) -> Received:
@@ -121,17 +147,13 @@ def hear_messages(worker: Worker) -> None:
     """Let a worker take shares from clients."""
     shares: dict[str, _Share] = {}
 
-    async def hear(name: str, call: str, units: Sequence[Sequence[int]]) -> str:
-        """The results of some units, each given by its place in the call and the ends of its rules and keys.
-
-        name: of the share; call: as JSON. Of no units nothing is said, and only an answer is wanted.
-        """
-        if not units:
-            return results_text({})
-        of = {place: (slice(*ends[:2]), slice(*ends[2:])) for place, *ends in units}
-        share = shares[name] = _Share(worker, json.loads(call), of)
+    async def hear(name: str, share: str) -> str:
+        """The results of a share. Of an empty one nothing is said, and only an answer is wanted."""
+        if not share:
+            return ""
+        taken_on = shares[name] = _Share(worker, share_of(share))
         try:
-            return results_text(await share.results())
+            return results_text(await taken_on.results())
         finally:
             del shares[name]
 
