@@ -74,6 +74,8 @@ def canonical(tokens: Sequence[Token]) -> Tokens:
 
 
 def _finite(token: object) -> float | None:
+    if type(token) is float:
+        return token if math.isfinite(token) else None
     if isinstance(token, bool) or not isinstance(token, (int, float)):
         return None
     try:
@@ -110,6 +112,7 @@ def checked(tokens: Sequence[object], signals: Sequence[str]) -> Tokens:
             raise InputError(f"token {index} is {token!r}: expected an operator, a signal or a finite number")
     if missing:
         raise InputError(f"the expression ends early: {missing} more operand(s) expected")
-    if (height := depth(result)) > MAX_DEPTH:
+    # Nothing is deeper than it has nodes, and most rules have fewer than that.
+    if len(result) > MAX_DEPTH and (height := depth(result)) > MAX_DEPTH:
         raise InputError(f"the expression is {height} levels deep: at most {MAX_DEPTH} are allowed")
     return tuple(result)
