@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ruleforge.family import family
-from workers.evaluators.cutting import CLIENT_SECONDS_PER_MESSAGE, LONGEST_SECONDS, Costs, cut, portions
+from workers.evaluators.cutting import CLIENT_SECONDS_PER_UNIT, LONGEST_SECONDS, Costs, cut, portions
 
 
 def lengths(units, seconds_per_pair):
@@ -43,7 +43,7 @@ def test_messages_too_cover_everything_once_and_are_not_too_many(name, n_rules, 
         covered[rules, keys] += 1
         assert keys.start % bound.instances_per_batch == 0
         whole = rules.stop == n_rules or keys.stop == n_keys
-        assert whole or sum(lengths([(rules, keys)], seconds_per_pair)) >= CLIENT_SECONDS_PER_MESSAGE * workers
+        assert whole or sum(lengths([(rules, keys)], seconds_per_pair)) >= CLIENT_SECONDS_PER_UNIT * workers
     assert (covered == 1).all()
 
 

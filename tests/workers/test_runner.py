@@ -54,7 +54,7 @@ def test_eight_jobs_at_once_all_finish_with_equal_shares(record_url, jobs, undis
 
     # Scoring is what is shared, so it must be what takes the time.
     size = {"parameters": {"n_trials": 100}, "search": {"population": 16, "offspring": 16}}
-    specs = [jobs.spec(seed=seed, budget={"generations": 20}, **size) for seed in range(8)]
+    specs = [jobs.spec(seed=seed, budget={"generations": 12}, **size) for seed in range(8)]
     expected = undisturbed(specs[7])
     with open_store(record_url) as store:
         ids = [submit(store, spec) for spec in specs]
