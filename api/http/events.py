@@ -23,7 +23,7 @@ MAX_CLIENTS = 500
 Answer = TypeVar("Answer")
 
 
-class _Watched:
+class Watched:
     """A job that somebody watches: its newest event that is known of, and who waits for a newer one."""
 
     def __init__(self) -> None:
@@ -32,11 +32,13 @@ class _Watched:
         self.changed = asyncio.Event()
 
     def tell(self, newest: int) -> None:
+        """What the newest event is."""
         if newest > self.newest:
             self.newest = newest
             self.wake()
 
     def wake(self) -> None:
+        """Let everybody look who waits."""
         self.changed.set()
         self.changed = asyncio.Event()
 
@@ -46,7 +48,7 @@ class EventHub:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._watched: dict[str, _Watched] = {}
+        self._watched: dict[str, Watched] = {}
         self._somebody = asyncio.Event()
         self.closing = False
         self._fault = ""
@@ -96,8 +98,9 @@ class EventHub:
         return answer
 
     @contextmanager
-    def _watching(self, job_id: str) -> Iterator[_Watched]:
-        job = self._watched.setdefault(job_id, _Watched())
+    def watching(self, job_id: str) -> Iterator[Watched]:
+        """Have the news of a job looked for."""
+        job = self._watched.setdefault(job_id, Watched())
         job.watchers += 1
         self._somebody.set()
         try:
@@ -107,21 +110,24 @@ class EventHub:
             if not job.watchers:
                 del self._watched[job_id]
 
-    async def follow(self, job_id: str, after: int) -> AsyncIterator[dict[str, Any]]:
-        """The events of a job with an id above `after`, as they are recorded, until the job ends."""
-        with self._watching(job_id) as job:
-            while not self.closing:
-                changed, known = job.changed, job.newest
-                batch = await self._reach(self._store.events, job_id, after, BATCH)
-                for event in batch or ():
-                    after = event["id"]
-                    yield event
-                    if is_last(event):
-                        return
-                if batch is None:
-                    await asyncio.sleep(RETRY_SECONDS)
-                elif not batch and known <= after:
-                    await changed.wait()
+    async def follow(self, job_id: str, after: int, job: Watched) -> AsyncIterator[dict[str, Any]]:
+        """The events of a job with an id above `after`, as they are recorded, until the job ends.
+
+        job: of `watching`. Nothing is to be done at the end here: a stream that nobody reads is given up in the middle,
+        and who knows when.
+        """
+        while not self.closing:
+            changed, known = job.changed, job.newest
+            batch = await self._reach(self._store.events, job_id, after, BATCH)
+            for event in batch or ():
+                after = event["id"]
+                yield event
+                if is_last(event):
+                    return
+            if batch is None:
+                await asyncio.sleep(RETRY_SECONDS)
+            elif not batch and known <= after:
+                await changed.wait()
 
 
 def is_last(event: dict[str, Any]) -> bool:

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from api.http.events import Watched
 from api.http.lookup import OneJob
 from api.http.negotiation import EVENTS, offering
 from api.http.present import PREFIX
@@ -47,6 +48,12 @@ def _position(
     return after
 
 
+async def _watched(here: Here, job: OneJob, _: Annotated[int, Depends(_position)]) -> AsyncIterator[Watched]:
+    """The job, watched until the answer has ended in whatever way."""
+    with here.hub.watching(job.id) as watched:
+        yield watched
+
+
 @router.get(
     "/jobs/{id}/events",
     response_class=EventSourceResponse,
@@ -54,7 +61,10 @@ def _position(
     dependencies=[Depends(offering(EVENTS))],
 )
 async def watch_job(
-    here: Here, job: OneJob, after: Annotated[int, Depends(_position)]
+    here: Here,
+    job: OneJob,
+    after: Annotated[int, Depends(_position)],
+    watched: Annotated[Watched, Depends(_watched)],
 ) -> AsyncIterator[ServerSentEvent]:
     """The events of a job, from the first or after Last-Event-ID, until it ends.
 
@@ -63,7 +73,7 @@ async def watch_job(
     connection lives.
     """
     yield ServerSentEvent(retry=RETRY)
-    async for event in here.hub.follow(job.id, after):
+    async for event in here.hub.follow(job.id, after, watched):
         yield ServerSentEvent(
             id=str(event["id"]), event=event["kind"], data={**event["payload"], "time": event["time"].isoformat()}
         )
