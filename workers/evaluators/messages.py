@@ -154,12 +154,11 @@ class _Call:
         finally:
             self._flying[address] -= self._size(self._held.pop(address))
         for place, result in results.items():
-            if result["scores"] is None:
-                return False
-            if not result["first"]:
-                self._costs.note_unit(self._plain["family"]["digest"], self._units[place], result["seconds"])
-            self.found[place] = unpacked(result["scores"])
-        return True
+            if result["scores"] is not None:
+                if not result["first"]:
+                    self._costs.note_unit(self._plain["family"]["digest"], self._units[place], result["seconds"])
+                self.found[place] = unpacked(result["scores"])
+        return all(result["scores"] is not None for result in results.values())
 
     async def _from_others(self, address: str) -> list[int]:
         """Units that another worker has not begun; none if nobody has any."""

@@ -91,7 +91,7 @@ class _Share:
         return Received(self._plain)
 
     async def results(self) -> dict[int, UnitResult]:
-        """Results by place, when none is left. One without scores, because it failed or was stopped, is the last."""
+        """Results by place, when none is left; after one without scores (it failed, or was stopped) none is begun."""
         for _ in range(self._running):
             self._worker.executor.submit(self._next)
         try:
@@ -104,11 +104,13 @@ class _Share:
         """Places of units that nobody has begun: the last ones, half of the work that is left."""
         left = sum(pairs(self._units[place]) for place in list(self._waiting))
         taken: list[int] = []
-        while 2 * sum(pairs(self._units[place]) for place in taken) < left:
+        size = 0
+        while 2 * size < left:
             try:
                 taken.append(self._waiting.pop())
             except IndexError:  # a thread was faster
                 break
+            size += pairs(self._units[taken[-1]])
         return sorted(taken)  # the longest first
 
     def _next(self) -> None:
