@@ -268,7 +268,7 @@ class _Run:
 
     def _remember(self, scores: list[RuleScore]) -> None:
         """Keep the fitness per instance of the rules that later candidates may compete with, and of no others."""
-        known = {**self.fitness, **{score.rule.id: score.fitness for score in scores}}
+        known = {**self.fitness, **{score.rule.id: score.fitness for score in scores if score.outcome is Outcome.ok}}
         self.fitness = {item.rule.id: known[item.rule.id] for item in self._competitors()}
 
     def _competitors(self) -> list[Judged]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +70,9 @@ def race(
         hurdle, floor = family.hurdle(survivors), min(map(family.aggregate, survivors))
     order = _order(family, survivors, len(keys))
     survivors = survivors[:, order]
-    running = list(rules)
+    # Equal rules race once: copies of one would take places of the pool from others.
+    distinct = list({rule.id: rule for rule in rules}.values())
+    running = distinct
     scored: dict[str, RuleScore] = {}
     begin, simulations = 0, 0
     for end in stages(len(keys), family.instances_per_batch):
@@ -95,8 +97,9 @@ def race(
                 scored[rule.id] = scored[rule.id].rejected()
         running = [rule for place, rule in enumerate(running) if place in promoted]
     rejected = sum(score.outcome is Outcome.rejected_at_hurdle for score in scored.values())
-    effort = Effort(len(rules), simulations, len(rules) * len(keys), rejected)
-    return [scored[rule.id].in_order(family, keys) for rule in rules], effort
+    effort = Effort(len(distinct), simulations, len(distinct) * len(keys), rejected)
+    ordered = {id: score.in_order(family, keys) for id, score in scored.items()}
+    return [replace(ordered[rule.id], rule=rule) for rule in rules], effort
 
 
 def _order(family: TaskFamily, survivors: NDArray[np.float64], n_instances: int) -> list[int]:

@@ -81,7 +81,9 @@ def score_rules(
     instances = [str(key) for key in keys]
     use_record = store is not None and give_up_below is None
     known = store.cached_scores(where, [rule.id for rule in rules], instances) if store and use_record else {}
-    missing = [rule for rule in rules if not all(_final(known.get((rule.id, instance))) for instance in instances)]
+    # Equal rules are simulated once; each row of `rules` then has scores of its own, as if it stood alone.
+    distinct = list({rule.id: rule for rule in rules}.values())
+    missing = [rule for rule in distinct if not all(_final(known.get((rule.id, instance))) for instance in instances)]
     fresh: dict[str, list[ScoreRecord]] = {rule.id: [] for rule in missing}
     for instance, scores in zip(instances, evaluator.score(family, missing, keys, give_up_below, stop), strict=True):
         # A record does not keep the sign of zero, and a cached score must be the same bits as a fresh one.
