@@ -57,6 +57,7 @@ def create_job(connection: Connection, job: NewJob) -> str:
         "created": now,
         "updated": now,
         "revision": 1,
+        "started_from": job.started_from,
     }
     number = connection.scalars(insert(jobs).returning(jobs.c.number), [values]).one()
     connection.execute(insert(queue).values(job=number, priority=job.priority))
@@ -149,7 +150,7 @@ def _unknown(job_id: str, record: str) -> InputError:
     return InputError(f"no job {job_id!r} in {record}: `ruleforge jobs` lists them")
 
 
-_CHANGING = (jobs.c.number, jobs.c.id, jobs.c.state, jobs.c.generation, jobs.c.revision)
+_CHANGING = (jobs.c.number, jobs.c.id, jobs.c.state, jobs.c.generation, jobs.c.revision, jobs.c.test_openings)
 
 
 def locked(connection: Connection, job_id: str, record: str) -> Any:
@@ -206,6 +207,15 @@ def set_state(
         leases.release(connection, job_id, lease)
 
 
+def open_test(connection: Connection, job_id: str, lease: str | None, record: str) -> int:
+    """Count one more opening of a job's test stream: how many there have been then."""
+    job = locked(connection, job_id, record)
+    leases.check(connection, job, lease)
+    values = {"test_openings": job.test_openings + 1, "updated": datetime.now(UTC), "revision": job.revision + 1}
+    connection.execute(update(jobs).where(jobs.c.number == job.number).values(values))
+    return int(values["test_openings"])
+
+
 def take(
     connection: Connection, job_id: str, holder: Holder, reason: str, allowed: Collection[str], record: str
 ) -> str:
@@ -247,6 +257,7 @@ def finish(
     validations: Mapping[str, Mapping[str, Any]],
     scores: Sequence[ScoreRecord],
     lease: str | None,
+    opens_test: bool,
     record: str,
 ) -> None:
     """End a job: its result, the validations by rule id, the scores behind them, the state and its event."""
@@ -258,6 +269,7 @@ def finish(
     add_validations(connection, job, validations)
     record_scores(connection, scores)
     connection.execute(insert(results), {"job": job.number, "result": finite_json(result)})
-    _move(connection, job, state, {"reason": reason}, {"stopped_by": stopped_by})
+    openings = job.test_openings + int(opens_test)
+    _move(connection, job, state, {"reason": reason}, {"stopped_by": stopped_by, "test_openings": openings})
     if lease is not None:
         leases.release(connection, job_id, lease)

@@ -31,7 +31,7 @@ class NewJob:
     """A job as it is submitted. `name`, `notes` and `tags` describe it and are no part of `spec_hash`.
 
     spec: the job specification, JSON-able; versions: what the numbers depend on (package, kernel, cpu, python, …);
-    priority: jobs of a higher one are run first.
+    priority: jobs of a higher one are run first; started_from: id of the job whose front the search starts from.
     """
 
     task: str
@@ -43,6 +43,7 @@ class NewJob:
     tags: tuple[str, ...] = ()
     versions: Mapping[str, Any] = field(default_factory=dict)
     priority: int = 0
+    started_from: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +78,8 @@ class JobRecord:
     generation: the number of committed generations; evaluations: distinct behaviours simulated; best: highest training
     fitness, None before there is a finite one; seconds: running time so far; history: digest over all generations, ""
     at first; revision: raised by every change of the above, so that two equal ones are one state of the job;
+    test_openings: how often rules were looked at on its test stream; started_from: id of the job whose front its search
+    started from, which may have been deleted since;
     search_state: where the search continues; `search_state` and `result` are None in lists.
     """
 
@@ -99,6 +102,8 @@ class JobRecord:
     created: datetime
     updated: datetime
     revision: int
+    test_openings: int = 0
+    started_from: str | None = None
     search_state: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
 

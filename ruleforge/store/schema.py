@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator
 
 # The newest migration; a record that says so is opened without loading Alembic.
-REVISION = "0003"
+REVISION = "0004"
 VERSION_TABLE = "alembic_version"
 
 metadata = MetaData(
@@ -97,6 +97,8 @@ jobs = Table(
     Column("versions", _json(), nullable=False),
     Column("spec", _json(), nullable=False),
     Column("revision", Integer, nullable=False, server_default=text("1")),
+    Column("test_openings", Integer, nullable=False, server_default=text("0")),
+    Column("started_from", String(12)),  # a job's id, kept when that job is deleted
     Index(None, "task", "number"),
     Index(None, "state", "number"),
     Index(None, "kind", "number"),

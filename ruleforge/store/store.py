@@ -210,14 +210,38 @@ class Store:
         validations: Mapping[str, Mapping[str, Any]],
         scores: Sequence[ScoreRecord],
         lease: str | None = None,
+        *,
+        opens_test: bool = False,
     ) -> None:
         """End a job (succeeded, failed or cancelled) with its result and let go of it, all of that or nothing.
 
         validations: rule id → {"aggregate", "mean", "standard_error", "n"}, kept with the job's candidate.
+        opens_test: the result looked at the test stream of number `test_openings`, which is raised with it, so that a
+        run that is killed before this and repeated looks at the same one.
         Raises LeaseLostError as `commit_generation`.
         """
         with self._database.writing(one_at_a_time=True) as connection:
-            jobs.finish(connection, job_id, state, stopped_by, reason, result, validations, scores, lease, self._name)
+            jobs.finish(
+                connection,
+                job_id,
+                state,
+                stopped_by,
+                reason,
+                result,
+                validations,
+                scores,
+                lease,
+                opens_test,
+                self._name,
+            )
+
+    def open_test(self, job_id: str, lease: str | None = None) -> int:
+        """Count one more opening of a job's test stream outside `finish`: how often it was opened then.
+
+        Raises LeaseLostError as `commit_generation`.
+        """
+        with self._database.writing() as connection:
+            return jobs.open_test(connection, job_id, lease, self._name)
 
     def create_study(self, study: NewStudy) -> str:
         """Record a study with its jobs, queued, and return its id; if it is there already, the id that it has.

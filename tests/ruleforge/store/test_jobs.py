@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ruleforge.errors import InputError
-from ruleforge.store import END_STATES, STATES
+from ruleforge.store import END_STATES, STATES, LeaseLostError
 
 
 def test_a_job_comes_back_as_it_was_submitted(store, records):
@@ -149,3 +149,25 @@ def test_a_closed_store_says_so(store):
     store.close()
     with pytest.raises(InputError, match="was closed: open it again"):
         store.jobs()
+
+
+def test_openings_of_the_test_stream_are_counted_by_who_holds_the_job(store, records):
+    first = store.create_job(records.job())
+    id = store.create_job(records.job(started_from=first))
+    assert (store.job(id).test_openings, store.job(id).started_from, store.job(first).started_from) == (0, first, None)
+    lease = store.take(id, "started")
+    with pytest.raises(LeaseLostError, match="is held by"):
+        store.open_test(id, "another lease")
+    with pytest.raises(LeaseLostError, match="is held by"):
+        store.open_test(id)
+    with pytest.raises(LeaseLostError):
+        store.finish(id, "succeeded", None, "", {}, {}, [], "another lease", opens_test=True)
+    assert store.job(id).test_openings == 0
+    assert store.open_test(id, lease) == 1
+    before = store.job(id).revision
+    store.finish(id, "succeeded", None, "", {}, {}, [], lease, opens_test=True)
+    assert (store.job(id).test_openings, store.job(id).revision) == (2, before + 1)
+    assert store.open_test(id) == 3  # of a job that has ended, for a study
+    store.set_state(first, "cancelled", "")
+    store.delete_job(first)
+    assert [(job.id, job.test_openings, job.started_from) for job in store.jobs()] == [(id, 3, first)]

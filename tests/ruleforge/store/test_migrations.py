@@ -25,8 +25,8 @@ _NEXT = '''"""One more table."""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade() -> None:
@@ -78,9 +78,9 @@ def next_version(tmp_path, monkeypatch):
     def pretend(then: str = "") -> None:
         folder = tmp_path / "migrations"
         shutil.copytree(opening.MIGRATIONS, folder)
-        (folder / "versions" / "0004_next.py").write_text(_NEXT.format(then=then))
+        (folder / "versions" / "0005_next.py").write_text(_NEXT.format(then=then))
         monkeypatch.setattr(opening, "MIGRATIONS", folder)
-        monkeypatch.setattr(schema, "REVISION", "0004")
+        monkeypatch.setattr(schema, "REVISION", "0005")
 
     return pretend
 
@@ -89,15 +89,15 @@ def test_an_older_record_is_upgraded_when_asked(tmp_path, records, next_version,
     url = f"sqlite:///{tmp_path}/record.db"
     with open_store(url) as store:
         id = records.found(store, records.candidate(1))
-    assert upgrade(url) == "0003"  # nothing to do
+    assert upgrade(url) == "0004"  # nothing to do
     next_version()
-    with pytest.raises(StoreError, match=r"has schema 0003, and .* works on 0004: .*`ruleforge db upgrade --db sql"):
+    with pytest.raises(StoreError, match=r"has schema 0004, and .* works on 0005: .*`ruleforge db upgrade --db sql"):
         open_store(url)
-    assert upgrade(url) == "0004"
+    assert upgrade(url) == "0005"
     with open_store(url) as store:
         assert len(store.archive(id)) == 1
     monkeypatch.undo()
-    with pytest.raises(StoreError, match="has schema 0004, which is newer than this version of ruleforge"):
+    with pytest.raises(StoreError, match="has schema 0005, which is newer than this version of ruleforge"):
         open_store(url)
 
 
@@ -169,7 +169,7 @@ def _make_first_record(url: str, revision: str) -> None:
     database.close()
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
 def test_a_record_of_an_older_schema_is_upgraded_with_all_it_holds(
     record_kind, tmp_path, new_database, records, revision
 ):
@@ -192,7 +192,7 @@ def test_a_record_of_an_older_schema_is_upgraded_with_all_it_holds(
         assert [entry.rule.text for entry in store.browse(RuleQuery(sort="newest")).items] == ["R*2", "R*1"]
         assert store.statistics().judged == {"ok": 1, "non_finite": 1}
         assert [job.result for job in map(store.job, (f"{1:012x}", f"{3:012x}"))] == [{"x": 1}, None]
-        assert interrupted.revision == 1
+        assert (interrupted.revision, interrupted.test_openings, interrupted.started_from) == (1, 0, None)
         assert len(store.cached_scores("context", [f"{1:032x}"], ["sampled/training/1/0"])) == 1
         # Jobs that had not ended wait for somebody to run them, and go on where they stood.
         assert [(item.id, item.orphaned) for item in store.waiting()] == [(f"{2:012x}", True), (f"{3:012x}", False)]
