@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,7 +22,19 @@ if TYPE_CHECKING:
     from ruleforge.language.rule import Rule
     from workers.interface import Evaluation, Result, evaluate, evolve
 
-__all__ = ["Client", "Evaluation", "InputError", "Result", "Rule", "RuleforgeError", "evaluate", "evolve"]
+    __version__: str
+
+__all__ = [
+    "Client",
+    "Evaluation",
+    "InputError",
+    "Result",
+    "Rule",
+    "RuleforgeError",
+    "__version__",
+    "evaluate",
+    "evolve",
+]
 
 # The package's front door: where each name lives. Loaded when first used, so that nothing heavy is imported early.
 _HOMES = {
@@ -37,6 +50,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.metadata.version("ruleforge")  # as installed: pyproject.toml is the one place where it stands
     if name not in _HOMES:
         raise AttributeError(f"module 'ruleforge' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -9,6 +9,7 @@ import numpy as np
 from ruleforge.charts import Axis, Chart, Series
 from ruleforge.errors import InputError
 from ruleforge.family import InstanceKey, TaskFamily, Trace
+from ruleforge.kernel.compilation import compilation
 from ruleforge.language.rule import Rule
 from workers.validation import VALIDATION_SEED
 
@@ -21,7 +22,8 @@ def validation_traces(family: TaskFamily, rule: Rule, n: int = EXPERIMENTS) -> t
     if n < 1:
         raise InputError(f"n: expected 1 or more instances, and {n} came", pointer="/n")
     keys = family.keys("validation", min(n, type(family).search_defaults.validation), VALIDATION_SEED)
-    return keys, [family.trace(rule, family.build(key)) for key in keys]
+    with compilation.using(family.name):
+        return keys, [family.trace(rule, family.build(key)) for key in keys]
 
 
 def charts_of(family: TaskFamily, rule: Rule, traces: Sequence[Trace]) -> Mapping[str, Chart]:

@@ -11,7 +11,9 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
+import ruleforge
 from ruleforge.errors import InputError, JobStopped, RuleforgeError
+from ruleforge.kernel.compilation import compilation
 
 # New objects until the youngest are looked through, and of those looks until the older ones are.
 GARBAGE_COLLECTION = 20_000, 20, 20
@@ -19,12 +21,27 @@ DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 app = typer.Typer(
     name="ruleforge",
-    help="Discovers synaptic plasticity rules: evolves symbolic expressions and scores them on spiking networks.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"ruleforge {ruleforge.__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def frame(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Discovers synaptic plasticity rules: evolves symbolic expressions and scores them on spiking networks."""
+
 
 # Options that several commands share.
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
@@ -74,21 +91,12 @@ def progress() -> Console:
 
 def main() -> NoReturn:
     """Run the command line. Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted."""
-    import api.command_line.control
-    import api.command_line.evolve
-    import api.command_line.export
-    import api.command_line.record
-    import api.command_line.rules
-    import api.command_line.runner
-    import api.command_line.serve
-    import api.command_line.study
-    import api.command_line.submit
-    import api.command_line.watch
-    import api.command_line.worker  # noqa: F401 - importing registers the commands
-
+    if sys.argv[1:] != ["--version"]:  # which needs none of what they load
+        _register_commands()
     # Hardly anything here is part of a cycle, and to look for some after every 700 new objects takes a fifteenth of a
     # short command, and a tenth of a second at a time of a long one.
     gc.set_threshold(*GARBAGE_COLLECTION)
+    compilation.tell(lambda sentence: progress().print(sentence, soft_wrap=True))
     try:
         app()
     except InputError as error:
@@ -107,6 +115,21 @@ def main() -> NoReturn:
         sys.stderr.close()  # the reader of our output has gone: nothing is left to say
         sys.exit(FAILED)
     sys.exit(DONE)
+
+
+def _register_commands() -> None:
+    """Import the commands, by which they are registered."""
+    import api.command_line.control
+    import api.command_line.evolve
+    import api.command_line.export
+    import api.command_line.record
+    import api.command_line.rules
+    import api.command_line.runner
+    import api.command_line.serve
+    import api.command_line.study
+    import api.command_line.submit
+    import api.command_line.watch
+    import api.command_line.worker  # noqa: F401
 
 
 def _say(error: Exception) -> None:

@@ -20,6 +20,7 @@ import structlog
 
 from api.http.telemetry import configure_logging
 from ruleforge.errors import RuleforgeError
+from ruleforge.kernel.compilation import compilation
 from ruleforge.store import open_store
 from workers.evaluators.choose import make_evaluator
 from workers.runner import DEFAULT_JOBS, Runner
@@ -55,6 +56,7 @@ def main() -> int:
     """Run until the input ends. The argument: {"database", "scheduler", "workers"} as JSON."""
     options = json.loads(sys.argv[1])
     configure_logging()
+    compilation.tell(say)
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service, which then closes this process

@@ -12,11 +12,28 @@ from typing import Any
 
 import numba
 from numba import njit
+from numba.core import event
 
+from ruleforge.kernel.compilation import compilation
 from ruleforge.kernel.version import cache_root, kernel_version
 
 # What the simulation around a rule may do with floating-point arithmetic. Never nnan or ninf: NaN and ∞ are outcomes.
 SIMULATION_FLAGS = frozenset({"contract", "reassoc", "arcp", "nsz", "afn"})
+
+
+class _Reporting(event.Listener):  # type: ignore[misc] # numba has no types
+    """Reports what is compiled; what is found in the cache is no such event."""
+
+    def on_start(self, event: Any) -> None:
+        """A function is not in the cache."""
+        compilation.begin()
+
+    def on_end(self, event: Any) -> None:
+        """It is compiled."""
+        compilation.end()
+
+
+event.register("numba:compile", _Reporting())
 
 
 def kernel(*, simulation: bool = False, inline: bool = False) -> Callable[[Callable[..., Any]], Any]:

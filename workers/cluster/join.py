@@ -16,7 +16,7 @@ from distributed.core import rpc
 from distributed.security import Security
 
 from ruleforge.errors import InputError
-from tasks.warm_up import main as load_kernels
+from tasks.warm_up import load_kernels
 from workers.cluster.compatibility import METADATA, cautions, facts, refuse_to_join
 from workers.cluster.embedded import QUIET
 from workers.cluster.logs import LOGGING_OF_PROCESSES

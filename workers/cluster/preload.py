@@ -64,6 +64,6 @@ async def dask_setup(worker: Worker) -> None:
             os._exit(BAD_INPUT)
         for caution in cautions(facts(), theirs):
             sys.stderr.write(f"ruleforge: the same seed may not give the same last bits on this worker: {caution}\n")
-    from tasks.warm_up import main as load_kernels
+    from tasks.warm_up import load_kernels
 
     load_kernels()

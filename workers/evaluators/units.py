@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from ruleforge.family import InstanceKey, Scores, TaskFamily
+from ruleforge.kernel.compilation import compilation
 from ruleforge.language.rule import Rule
 
 MAX_KEPT_INSTANCES = 256
@@ -75,4 +76,5 @@ def score_unit(
     family: TaskFamily, rules: Sequence[Rule], keys: Sequence[InstanceKey], give_up_below: float | None = None
 ) -> list[Scores]:
     """Score rules on instances in this thread: one Scores per key."""
-    return family.evaluate_many(rules, _instances.get_all(family, keys), give_up_below=give_up_below)
+    with compilation.using(family.name):
+        return family.evaluate_many(rules, _instances.get_all(family, keys), give_up_below=give_up_below)
