@@ -320,7 +320,8 @@ def explain(error: ValidationError, model: type[BaseModel], root: str = "") -> l
         if item["type"] == "extra_forbidden":
             message = unknown_name("parameter" if root == "/parameters" else "key", path[-1], _fields(model, path[:-1]))
         else:
-            reason = item["msg"].removeprefix("Value error, ")
+            texts = item["type"] == "string_type"
+            reason = "expected a string in quotes" if texts else item["msg"].removeprefix("Value error, ")
             # What came is told where it is one value; a whole table would bury the sentence.
             whole = item["type"] == "missing" or isinstance(item["input"], Mapping)
             came = "" if whole else f", and {_shortened(item['input'])} came"

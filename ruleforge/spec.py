@@ -5,11 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from numbers import Real
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from ruleforge.errors import InputError, SpecificationError, unknown_name
 from ruleforge.family import TaskFamily, explain, family_class, validated_parameters
@@ -36,8 +46,13 @@ class Instances(_Part):
     )
 
 
+def limits(given: Any) -> Any:
+    """A budget as a table of limits: a number alone is one of evaluations, as `--budget` has it."""
+    return {"evaluations": given} if isinstance(given, Real) and not isinstance(given, bool) else given
+
+
 class Budget(_Part):
-    """When to stop; whatever is reached first. A limit given replaces the defaults."""
+    """When to stop; whatever is reached first. A limit given replaces the defaults. A number alone: evaluations."""
 
     generations: int | None = Field(None, ge=1, description="generations")
     evaluations: int | None = Field(
@@ -45,6 +60,20 @@ class Budget(_Part):
     )
     seconds: float | None = Field(None, gt=0, description="running time; cuts the history, never changes it")
     target: float | None = Field(None, description="training fitness of the champion")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _limits(cls, given: Any) -> Any:
+        table = limits(given)
+        if not isinstance(table, (Mapping, Budget)):
+            raise ValueError(f"expected a number of evaluations, or a table of {', '.join(cls.model_fields)}")
+        return table
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        table = handler.resolve_ref_schema(handler(core_schema))
+        evaluations = table["properties"]["evaluations"]
+        return {"anyOf": [table, {"type": "integer", "minimum": 1, "description": evaluations["description"]}]}
 
 
 class EvaluatorSettings(_Part):
@@ -155,7 +184,8 @@ def read_toml(path: Path) -> dict[str, Any]:
 def apply_setting(given: dict[str, Any], setting: str, family: type[TaskFamily]) -> None:
     """Put one KEY=VALUE into a specification: a family parameter, or any other key by its dotted path.
 
-    VALUE is read as TOML; what is not TOML is a text. Raises InputError for an unknown key, with the nearest one.
+    VALUE is read as TOML; what is not TOML, and whatever is given to a key that takes texts alone, is a text. Raises
+    InputError for an unknown key, with the nearest one.
     """
     key, separator, text = setting.partition("=")
     key = key.strip()
@@ -165,19 +195,30 @@ def apply_setting(given: dict[str, Any], setting: str, family: type[TaskFamily])
         value = tomllib.loads(f"value = {text}")["value"]
     except (ValueError, KeyError, RecursionError):
         value = text.strip()
-    parameters, keys = family.Parameters.model_fields, _dotted(JobSpec)
+    parameters, keys = family.Parameters.model_fields, ["budget", *_dotted(JobSpec)]
     if key in parameters:
         path = ["parameters", key]
     elif key.startswith("grammar.signals.") or key.removeprefix("parameters.") in parameters or key in keys:
         path = key.split(".")
     else:
         raise InputError(unknown_name("key", key, [*parameters, *keys]))
+    if not isinstance(value, str) and _takes_texts_alone(path, family):
+        value = text.strip()
     place = given
     for part in path[:-1]:
+        if part == "budget" and part in place:
+            place[part] = limits(place[part])
         place = place.setdefault(part, {})
         if not isinstance(place, dict):
             raise InputError(f"{key} cannot be set: {part} is given as {place!r}")
     place[path[-1]] = value
+
+
+def _takes_texts_alone(path: Sequence[str], family: type[TaskFamily]) -> bool:
+    models: dict[str, type[BaseModel]] = {"": JobSpec, "parameters": family.Parameters}
+    model = models.get(".".join(path[:-1]))
+    field = model.model_fields.get(path[-1]) if model is not None else None
+    return field is not None and field.annotation in (str, str | None)
 
 
 def _dotted(model: type[BaseModel], prefix: str = "") -> list[str]:

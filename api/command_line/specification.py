@@ -10,7 +10,7 @@ import typer
 
 from ruleforge.errors import InputError, SpecificationError
 from ruleforge.family import family_class
-from ruleforge.spec import apply_setting, read_toml
+from ruleforge.spec import apply_setting, limits, read_toml
 
 Seed = Annotated[int | None, typer.Option(help="Seed of the search and the training instances [default: 0].")]
 Generations = Annotated[int | None, typer.Option(help="Stop after so many generations.")]
@@ -40,8 +40,10 @@ def given_specification(
         given["seed"] = seed
     chosen = {name: value for name, value in limits.items() if value is not None}
     if chosen:
-        before = given.get("budget", {})
+        before = limits(given.get("budget", {}))
         if not isinstance(before, dict):
-            raise SpecificationError([("/budget", f"expected a table of limits, and {before!r} came")])
+            raise SpecificationError(
+                [("/budget", f"expected a number of evaluations or a table of limits, and {before!r} came")]
+            )
         given["budget"] = {**before, **chosen}
     return given

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
 from ruleforge.errors import InputError, SpecificationError
@@ -330,6 +331,49 @@ def test_files_that_do_not_parse(tmp_path, content, sentence):
     assert "job.toml" in str(caught.value)
 
 
+@pytest.mark.parametrize("number", [1000, 1000.0, np.int64(1000), np.float64(1000)])
+def test_a_number_alone_as_budget_is_one_of_evaluations(number):
+    asked, stated = (job_spec({"task": "toy", "budget": given}) for given in (number, {"evaluations": 1000}))
+    assert asked == stated
+    assert asked.hash == stated.hash
+    assert asked.budget.target is None  # a limit given replaces the defaults
+
+
+@pytest.mark.parametrize(
+    ("budget", "pointer", "sentence"),
+    [
+        (0, "/budget/evaluations", "greater than or equal to 1, and 0 came"),
+        (-3, "/budget/evaluations", "and -3 came"),
+        (2.5, "/budget/evaluations", "and 2.5 came"),
+        (float("nan"), "/budget/evaluations", "finite number, and nan came"),
+        (float("inf"), "/budget/evaluations", "finite number, and inf came"),
+        *(
+            (given, "/budget", f"expected a number of evaluations, or a table of .*, and {re.escape(repr(given))} came")
+            for given in (True, False, None, "1000", "10 s", [1000], (1,), 1j, b"1")
+        ),
+        ({"time": 3}, "/budget/time", "unknown key 'time': expected one of generations, evaluations, seconds, target"),
+    ],
+)
+def test_budgets_that_are_refused(budget, pointer, sentence):
+    with pytest.raises(SpecificationError, match=sentence) as caught:
+        job_spec({"task": "toy", "budget": budget})
+    assert [found for found, _ in caught.value.errors] == [pointer]
+
+
+def test_a_number_as_budget_in_a_file(tmp_path):
+    (tmp_path / "job.toml").write_text('task = "toy"\nbudget = 1000\n', encoding="utf-8")
+    assert job_spec(read_toml(tmp_path / "job.toml")).budget.evaluations == 1000
+
+
+@pytest.mark.parametrize("key", ["name", "notes"])
+@pytest.mark.parametrize("value", [2024, 1.5, True, ["a"]])
+def test_what_should_be_a_text_says_that_it_is_put_in_quotes(key, value):
+    with pytest.raises(
+        SpecificationError, match=f"{key}: expected a string in quotes, and {re.escape(repr(value))} came"
+    ):
+        job_spec({"task": "toy", key: value})
+
+
 def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(InputError, match=r"nowhere.toml cannot be read: No such file"):
         read_toml(tmp_path / "nowhere.toml")
@@ -356,6 +400,14 @@ def test_files_that_cannot_be_read(tmp_path):
         ("grammar.signals=['E']", {"grammar": {"signals": ["E"]}}),
         ("grammar.signals.dw=['E']", {"grammar": {"signals": {"dw": ["E"]}}}),
         ("grammar.seed_rules=['(R - 1)*E']", {"grammar": {"seed_rules": ["(R - 1)*E"]}}),
+        ("name=2024", {"name": "2024"}),
+        ("name=2024-01-01", {"name": "2024-01-01"}),
+        ("name=1e3", {"name": "1e3"}),
+        ("name='2024'", {"name": "2024"}),
+        ("notes=true", {"notes": "true"}),
+        ("notes=[1, 2]", {"notes": "[1, 2]"}),
+        ("budget=1000", {"budget": 1000}),
+        ("budget={seconds = 10}", {"budget": {"seconds": 10}}),
         ("name=[[[", {"name": "[[["}),
         ("name=" + "[" * 5000, {"name": "[" * 5000}),
         ("name=" + "9" * 5000, {"name": "9" * 5000}),
@@ -365,6 +417,21 @@ def test_settings_from_the_command_line(setting, expected):
     given = {}
     apply_setting(given, setting, family_class("toy"))
     assert given == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (("budget=1000", "budget.target=5"), {"evaluations": 1000, "target": 5}),
+        (("budget.target=5", "budget=1000"), 1000),
+        (("budget.target=5", "budget.seconds=9"), {"target": 5, "seconds": 9}),
+    ],
+)
+def test_a_number_as_budget_and_single_limits_in_turn(settings, expected):
+    given = {}
+    for setting in settings:
+        apply_setting(given, setting, family_class("toy"))
+    assert given == {"budget": expected}
 
 
 @pytest.mark.parametrize(

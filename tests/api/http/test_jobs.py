@@ -31,6 +31,14 @@ def test_a_specification_comes_back_whole(service):
     assert [item["id"] for item in equal] == [again["id"], job["id"]]
 
 
+def test_a_number_as_budget_is_one_of_evaluations(service):
+    one, other = (
+        service.post(JOBS, json={**SMALL, "budget": budget}).json() for budget in (1000, {"evaluations": 1000})
+    )
+    assert one["spec"]["budget"] == {"generations": None, "evaluations": 1000, "seconds": None, "target": None}
+    assert one["spec_hash"] == other["spec_hash"]
+
+
 def test_a_finished_job_has_its_result(service, done):
     assert done["state"] == "succeeded"
     assert done["progress"] == {"fraction": 1.0, "limit": "generations"}
