@@ -98,7 +98,8 @@ def defaults(declared: type[TaskFamily]) -> str:
     return (
         f"Fitness: {declared.fitness_meaning}.\n\n"
         f"A search assumes the operators {operators}, the constants {constants}, {target}, "
-        f"{assumed.training} training and {assumed.validation} validation instances.\n"
+        f"{assumed.training} training and {assumed.validation} validation instances; lists of rules are ranked by "
+        f"{assumed.library} library instances.\n"
     )
 
 

@@ -26,8 +26,12 @@ from ruleforge.language.signals import Slot
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Split = Literal["training", "validation", "test"]
-SPLITS: tuple[Split, ...] = ("training", "validation", "test")
+Split = Literal["training", "validation", "test", "library"]
+# The place of a split is part of its randomness: a further one comes last.
+SPLITS: tuple[Split, ...] = ("training", "validation", "test", "library")
+# The library's instances are the same for every job, so that rules of all jobs can be ranked by them. Nothing is ever
+# chosen by them.
+LIBRARY_SEED = 0
 ENTRY_POINTS = "ruleforge.tasks"
 
 
@@ -119,9 +123,9 @@ class SearchDefaults:
     """What a job assumes for this family unless it says otherwise.
 
     operators, constants: the grammar; target: the training fitness at which a search has succeeded;
-    training, validation: numbers of instances; parameters: of the family, where a search takes another value than
-    everything else does, such as a shortcut that is good enough for racing; published_search: what the search method of
-    the family's publication was set to, by method, where it differs from that method's defaults.
+    training, validation, library: numbers of instances; parameters: of the family, where a search takes another value
+    than everything else does, such as a shortcut that is good enough for racing; published_search: what the search
+    method of the family's publication was set to, by method, where it differs from that method's defaults.
     """
 
     operators: tuple[str, ...]
@@ -131,6 +135,17 @@ class SearchDefaults:
     validation: int
     parameters: Mapping[str, Any] = field(default_factory=dict)
     published_search: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    library: int = 100
+
+    def instances(self, split: Split) -> int:
+        """How many instances of a split a score has unless it says otherwise."""
+        counts: dict[Split, int] = {
+            "training": self.training,
+            "validation": self.validation,
+            "test": self.validation,
+            "library": self.library,
+        }
+        return counts[split]
 
 
 @dataclass(frozen=True)
@@ -219,6 +234,10 @@ class TaskFamily(ABC):
         """16 hexadecimal digits over name, version and parameters: part of every score's key."""
         payload = json.dumps([self.name, self.version, self.parameters.model_dump(mode="json")], sort_keys=True)
         return blake2b(payload.encode(), digest_size=8).hexdigest()
+
+    def library_keys(self) -> list[InstanceKey]:
+        """The instances by which lists of rules are ranked."""
+        return self.keys("library", type(self).search_defaults.library, LIBRARY_SEED)
 
     def keys(self, split: Split, n: int, seed: int, source: str = "sampled") -> list[InstanceKey]:
         """Keys of the first n instances of a split. Small, serialisable, disjoint between splits.

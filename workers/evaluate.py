@@ -31,8 +31,7 @@ def evaluate_rules(
     Raises JobStopped once `stop` is true.
     """
     chosen = checked_split(split)
-    defaults = type(family).search_defaults
-    n = n if n is not None else (defaults.training if chosen == "training" else defaults.validation)
+    n = n if n is not None else type(family).search_defaults.instances(chosen)
     if not 1 <= n <= MAX_INSTANCES:
         raise InputError(f"n: expected 1 to {MAX_INSTANCES} instances, and {n} came")
     if seed < 0:

@@ -34,7 +34,7 @@ class EvaluationSpec(BaseModel):
     task: str = Field(description="name of the task family")
     rule: str = Field(max_length=100_000, description="its text")
     parameters: dict[str, Any] = Field(default_factory=dict, description="of the task family")
-    split: Split = Field("training", description="which instances: training, validation or test")
+    split: Split = Field("training", description="which instances: training, validation, test or library")
     n: int | None = Field(None, ge=1, le=MAX_INSTANCES, description="how many instances [default: the family's]")
     seed: int = Field(0, ge=0, lt=2**63, description="of the instances")
 
@@ -48,7 +48,7 @@ def submit_evaluation(store: Store, asked: EvaluationSpec, request: RequestKey |
         **asked.model_dump(mode="json"),
         "rule": rule.text,
         "parameters": bound.parameters.model_dump(mode="json"),
-        "n": asked.n or (defaults.training if asked.split == "training" else defaults.validation),
+        "n": asked.n or defaults.instances(asked.split),
     }
     canonical = json.dumps([KIND, spec], sort_keys=True, separators=(",", ":"), allow_nan=False)
     job = NewJob(

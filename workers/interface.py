@@ -7,9 +7,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ruleforge.errors import InputError
+from ruleforge.family import Split
 from ruleforge.family import family as bound_family
 from ruleforge.language.rule import Rule
 from ruleforge.spec import job_spec, read_toml
@@ -137,7 +138,7 @@ def evaluate(
     task: str,
     rule: str | Rule,
     *,
-    split: Literal["training", "validation", "test"] = "training",
+    split: Split = "training",
     n: int | None = None,
     seed: int = 0,
     workers: int | None = None,

@@ -12,6 +12,7 @@ from api.client.connection import Connection
 from api.client.job import Job
 from api.client.rules import RecordedRule, as_recorded
 from ruleforge.errors import InputError
+from ruleforge.family import Split
 from ruleforge.language.rule import Rule
 from workers.interface import Evaluation
 
@@ -173,7 +174,7 @@ class Client:
         task: str,
         rule: str | Rule,
         *,
-        split: Literal["training", "validation", "test"] = "training",
+        split: Split = "training",
         n: int | None = None,
         seed: int = 0,
         timeout: float | None = None,

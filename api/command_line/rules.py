@@ -108,7 +108,7 @@ def _scoring(workers: int | None) -> Iterator[tuple[Evaluator, Callable[[], bool
 def evaluate(
     task: Task,
     rule: Annotated[list[str], typer.Option(metavar="TEXT", help="A rule; repeatable.")],
-    split: Annotated[str, typer.Option(help="training, validation or test.")] = "training",
+    split: Annotated[str, typer.Option(help="training, validation, test or library.")] = "training",
     n: Annotated[int | None, typer.Option("--n", help="Number of instances [default: the family's].")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the instances.")] = 0,
     settings: Settings = None,

@@ -45,7 +45,7 @@ def check_declarations(declared: type[TaskFamily]) -> None:
     require(isinstance(defaults, SearchDefaults), "search_defaults are SearchDefaults", f"{defaults!r} came")
     unknown = [name for name in declared.search_defaults.operators if primitive_named(name) is None]
     require(not unknown, f"search_defaults name operators of {' '.join(PRIMITIVES)}", f"{', '.join(unknown)} came")
-    for name in ("training", "validation"):
+    for name in ("training", "validation", "library"):
         value = getattr(defaults, name)
         require(is_count(value), f"search_defaults.{name} is an integer of 1 or more", f"{value!r} came")
 

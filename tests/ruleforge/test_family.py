@@ -18,8 +18,8 @@ from ruleforge.language.signals import probe_inputs
 def test_streams_of_splits_seeds_and_indices_never_meet():
     keys = [key for split in SPLITS for seed in (0, 1, 2**40) for key in Toy().keys(split, 5, seed)]
     states = {tuple(key.seed_sequence().generate_state(4)) for key in keys}
-    assert len(states) == len(keys) == 45
-    assert len({str(key) for key in keys}) == 45
+    assert len(states) == len(keys) == 60
+    assert len({str(key) for key in keys}) == 60
 
 
 def test_a_longer_list_of_keys_begins_with_the_shorter_one():
@@ -157,3 +157,12 @@ def test_unknown_names_are_told_with_the_nearest_known_one():
     )
     assert unknown_name("task", "zzz", ["reward"]) == "unknown task 'zzz': expected one of reward."
     assert unknown_name("task", "zzz", []) == "unknown task 'zzz': expected one of none."
+
+
+def test_the_library_is_a_split_of_its_own_and_leaves_the_streams_of_the_others_as_they_were():
+    assert SPLITS[:3] == ("training", "validation", "test")
+    first = [int(Toy().keys(split, 1, 7)[0].seed_sequence().generate_state(1)[0]) for split in SPLITS[:3]]
+    assert first == [int(np.random.SeedSequence(7, spawn_key=(place, 0)).generate_state(1)[0]) for place in range(3)]
+    keys = Toy().library_keys()
+    assert keys == Toy().keys("library", Toy.search_defaults.library, 0)
+    assert len(keys) == Toy.search_defaults.instances("library") >= 30

@@ -135,7 +135,7 @@ def test_evolve_refuses_with_a_sentence_and_leaves_nothing(given, sentence, tmp_
     [
         ({"task": "rewards"}, r"unknown task 'rewards'.*Did you mean 'reward'\?"),
         ({"rule": "R*Q"}, r"unknown name 'Q'"),
-        ({"split": "trainig"}, "unknown split 'trainig': expected one of training, validation, test"),
+        ({"split": "trainig"}, "unknown split 'trainig': expected one of training, validation, test, library"),
         ({"n": 0}, "n: expected 1 to 100000 instances, and 0 came"),
         ({"seed": -1}, "seed: expected 0 or more, and -1 came"),
         ({"n_trails": 3}, r"unknown parameter 'n_trails'.*Did you mean 'n_trials'\?"),

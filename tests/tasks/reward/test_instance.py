@@ -33,7 +33,7 @@ def test_an_instance_depends_on_its_key_alone(reward):
 
 def test_splits_seeds_and_indices_never_meet(reward):
     keys = [key for split in SPLITS for seed in (0, 1, 2**62) for key in reward.keys(split, 5, seed)]
-    assert len({str(key) for key in keys}) == len(keys) == 45
+    assert len({str(key) for key in keys}) == len(keys) == 60
     instances = [reward.build(key) for key in keys]
     for name in ("initial_weights", "noise_seeds", "arrival_steps"):
         assert len({getattr(instance, name).tobytes() for instance in instances}) == len(keys), name
