@@ -6,8 +6,8 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from numbers import Real
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import (
@@ -48,7 +48,7 @@ class Instances(_Part):
 
 def limits(given: Any) -> Any:
     """A budget as a table of limits: a number alone is one of evaluations, as `--budget` has it."""
-    return {"evaluations": given} if isinstance(given, Real) and not isinstance(given, bool) else given
+    return {"evaluations": given} if not isinstance(given, bool) and isinstance(given, Real) else given
 
 
 class Budget(_Part):

@@ -23,7 +23,11 @@ Config = Annotated[Path | None, typer.Option(help="A job specification in TOML; 
 
 
 def given_specification(
-    task: str | None, seed: int | None, limits: Mapping[str, Any], config: Path | None, settings: list[str] | None
+    task: str | None,
+    seed: int | None,
+    chosen_limits: Mapping[str, Any],
+    config: Path | None,
+    settings: list[str] | None,
 ) -> dict[str, Any]:
     """The specification of these options, as it was given: nothing filled in. `task`: None for that of the file."""
     given = read_toml(config) if config is not None else {}
@@ -38,7 +42,7 @@ def given_specification(
         apply_setting(given, setting, family)
     if seed is not None:
         given["seed"] = seed
-    chosen = {name: value for name, value in limits.items() if value is not None}
+    chosen = {name: value for name, value in chosen_limits.items() if value is not None}
     if chosen:
         before = limits(given.get("budget", {}))
         if not isinstance(before, dict):
