@@ -229,7 +229,6 @@ def _correlation(problem: Problem) -> _Arrays:
             settings.learning_rate,
             max(settings.lower_bound, -1e300),
             settings.readout,
-            float(settings.first_window_in_baseline),
             p.resolution / p.membrane_time_constant,
             p.resolution / p.trace_time_constant,
             instance.initial_potential,

@@ -9,7 +9,7 @@
 // from different inputs, the readout's arrivals) is laid out before the clock starts.
 #include "limit.h"
 
-enum { N_STEPS, DELAY, REFRACTORY, THRESHOLD, MAXIMAL_WEIGHT, LEARNING_RATE, LOWER_BOUND, READOUT, FIRST_IN_BASELINE,
+enum { N_STEPS, DELAY, REFRACTORY, THRESHOLD, MAXIMAL_WEIGHT, LEARNING_RATE, LOWER_BOUND, READOUT,
        MEMBRANE_DECAY, TRACE_DECAY, POTENTIAL, READOUT_POTENTIAL };
 #define CHUNK 512    // synapses at a time: the registers stay in the nearest cache
 #define BLOCK 64     // input spikes at a time
@@ -178,7 +178,7 @@ static void lay_out_readout(void)
         int first = window < n_windows && step == windows[2 * window];
         int after = window > 0 && step == windows[2 * window - 1] + 1;
         int comes = arriving < n_spikes && passes[arriving] + delay == step;
-        int baseline = !inside || (p[FIRST_IN_BASELINE] && window == 0);
+        int baseline = !inside;
         if (step == 1 || first || after) {
             if (n_runs)
                 runs[n_runs - 1].until = n;

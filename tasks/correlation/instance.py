@@ -87,7 +87,9 @@ def assemble(
         initial_weights,
         float(initial_potential),
         float(readout_potential),
-        segments_of(at_synapse, of_input, n_inputs, in_pattern, readout, delay),
+        segments_of(
+            at_synapse, of_input, n_inputs, in_pattern, readout, delay, parameters.first_window_in_baseline
+        ),
     )
 
 
@@ -179,9 +181,12 @@ def instance_from_arrays(
             f"{parameters.pattern_duration:g} ms, and {starts[1:][first[1:] <= last[:-1]][0]:g} ms comes too early",
             pointer="/pattern_starts",
         )
-    if not np.any(last <= parameters.steps(parameters.readout)):
+    n_needed = 1 + parameters.first_window_in_baseline
+    if np.count_nonzero(last <= parameters.steps(parameters.readout)) < n_needed:
+        wanted = "two patterns that end" if parameters.first_window_in_baseline else "one pattern that ends"
+        why = ", because first_window_in_baseline leaves the first one out" if n_needed == 2 else ""
         raise InputError(
-            f"pattern_starts: expected at least one pattern that ends within the readout, {parameters.readout:g} ms",
+            f"pattern_starts: expected at least {wanted} within the readout, {parameters.readout:g} ms{why}",
             pointer="/pattern_starts",
         )
     weights = np.full(n_inputs, initial_weights) if np.ndim(initial_weights) == 0 else initial_weights

@@ -127,8 +127,9 @@ class CorrelationParameters(FamilyParameters):
     first_window_in_baseline: bool = parameter(
         False,
         unit="1",
-        meaning="whether the first pattern window counts in the mean and standard deviation of the readout "
-        "(published validation: true)",
+        meaning="whether mean and standard deviation of the readout are taken as in the published validation: over the "
+        "first pattern window too, which then has no maximum, and over the last step of every other window; the very "
+        "last step of the readout then counts nowhere",
         source=JORDAN_2021,
     )
     saturated_rate: float | None = parameter(
@@ -157,10 +158,12 @@ class CorrelationParameters(FamilyParameters):
             )
         if self.readout > self.duration:
             raise ValueError(f"readout ({self.readout:g} ms) must not be longer than duration ({self.duration:g} ms)")
-        if self.pattern_start + self.pattern_duration > self.readout:
+        # The first window has no maximum where it counts in the baseline.
+        needed, which = (self.pattern_interval, "second") if self.first_window_in_baseline else (0.0, "first")
+        if self.pattern_start + needed + self.pattern_duration > self.readout:
             raise ValueError(
-                f"readout ({self.readout:g} ms) must hold the first pattern, which ends at "
-                f"{self.pattern_start + self.pattern_duration:g} ms"
+                f"readout ({self.readout:g} ms) must hold the {which} pattern, which ends at "
+                f"{self.pattern_start + needed + self.pattern_duration:g} ms"
             )
         if self.initial_weight is None and self.n_inputs * self.input_rate <= 4:
             raise ValueError(

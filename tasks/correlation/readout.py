@@ -10,12 +10,7 @@ from ruleforge.kernel.compiler import kernel
 from ruleforge.kernel.functions import fused_multiply_add
 from tasks.correlation.instance import Instance
 from tasks.correlation.kernel import Settings, Steps, Values
-from tasks.correlation.segments import OUTSIDE, Segments, segments_of
-
-
-@kernel(inline=True)
-def _in_baseline(window: int, settings: Settings) -> bool:
-    return window == OUTSIDE or (settings.first_window_in_baseline and window == 0)
+from tasks.correlation.segments import Segments, segments_of
 
 
 @kernel()
@@ -23,7 +18,7 @@ def _read_out(segments: Segments, weights: Values, potential: float, settings: S
     """Response of frozen weights to the input, without threshold.
 
     weights: (n_inputs + 1,), the last one 0. Returns signal-to-noise ratio (mean over windows of (max V − m)/σ), m and
-    σ; m and σ over the steps 1 … readout outside of the windows.
+    σ; m and σ over the steps of the baseline.
 
     Within a segment that begins with V the potential is V·dʲ, j = 0, 1, …, so that sums over its n steps are tables of
     n times powers of V. With u = V − m, what a step deviates by is u·dʲ − m·(1 − dʲ): nothing large cancels.
@@ -58,8 +53,8 @@ def _read_out(segments: Segments, weights: Values, potential: float, settings: S
             run_highest = max(run_highest, V)
         if window >= 0:
             # From an arrival on V falls; or it rises from below 0, up to the last step.
-            highest[window] = max(run_highest, V * table[lengths[until - 1] - 1, 0])
-        if _in_baseline(window, settings):
+            highest[window] = max(highest[window], run_highest, V * table[lengths[until - 1] - 1, 0])
+        if runs[run, 3]:
             total += run_total
             n_baseline += n_steps
         first = until
@@ -69,7 +64,7 @@ def _read_out(segments: Segments, weights: Values, potential: float, settings: S
     first = 0
     for run in range(runs.shape[0]):
         until = runs[run, 0]
-        if _in_baseline(runs[run, 2], settings):
+        if runs[run, 3]:
             for index in range(first, until):
                 n = lengths[index]
                 u = begun_with[index] - mean
@@ -87,10 +82,9 @@ def read_out(weights: Values, instance: Instance, settings: Settings) -> Values:
     result = np.zeros((3, len(weights)))
     with_nobody = np.zeros(instance.n_inputs + 1)
     segments = instance.segments
-    if (segments.n_steps, segments.delay) != (settings.readout, settings.delay):  # built for other parameters
-        segments = segments_of(
-            instance.passes, instance.inputs, instance.n_inputs, instance.windows, settings.readout, settings.delay
-        )
+    wanted = settings.readout, settings.delay, settings.first_window_in_baseline
+    if (segments.n_steps, segments.delay, segments.first_in_baseline) != wanted:  # built for other parameters
+        segments = segments_of(instance.passes, instance.inputs, instance.n_inputs, instance.windows, *wanted)
     for row, given in enumerate(weights):
         with_nobody[:-1] = given
         result[:, row] = _read_out(segments, with_nobody, instance.readout_potential, settings)

@@ -29,9 +29,14 @@ def defined(family, instance, weights):
     start = np.longdouble(instance.readout_potential)
     V = np.array(plain.potentials(passes, carried, start, n_steps, decay, own.steps(own.dendritic_delay)))
     step = np.arange(1, n_steps + 1)
-    inside = [(step >= first) & (step <= last) for first, last in instance.windows]
-    complete = [window for window, (_, last) in zip(inside, instance.windows, strict=True) if last <= n_steps]
-    left_out = inside[1:] if own.first_window_in_baseline else inside
+    complete = [(first, last) for first, last in instance.windows if last <= n_steps]
+    if own.first_window_in_baseline:  # half-open windows, the first one left out, and the last step not recorded
+        V, step = V[:-1], step[:-1]
+        complete = complete[1:]
+        left_out = [(step >= first) & (step < last) for first, last in instance.windows[1:]]
+    else:
+        left_out = [(step >= first) & (step <= last) for first, last in instance.windows]
+    complete = [(step >= first) & (step <= last) for first, last in complete]
     baseline = V[~np.any(left_out, axis=0)] if left_out else V
     mean, deviation = baseline.mean(), baseline.std()
     return np.array([np.mean([(V[window].max() - mean) / deviation for window in complete]), mean, deviation])
@@ -65,6 +70,9 @@ def drawn(generator, family, starts, *, rate=10.0, potential=3.0):
         ([400.0, 900.0, 1400.0], {"first_window_in_baseline": True}),
         ([0.0, 500.0], {}),
         ([0.0, 500.0], {"first_window_in_baseline": True}),
+        ([400.0, 500.1, 600.2], {"first_window_in_baseline": True}),
+        ([400.0, 900.0, 2450.0], {"first_window_in_baseline": True}),  # the end of the readout cuts the last one off
+        ([400.0, 900.0, 2400.0], {"first_window_in_baseline": True}),  # or ends with it, as in the published readouts
         ([400.0, 500.1, 600.2], {}),  # windows without a step between them
         ([400.0, 2450.0], {}),  # the end of the readout cuts the second one off
         ([400.0, 2400.0], {}),  # and here it just holds it
