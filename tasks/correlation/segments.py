@@ -14,7 +14,7 @@ NO_WINDOW = -1
 
 
 class Segments(NamedTuple):
-    """The steps of a readout, cut at every input spike that reaches the membrane and wherever baseline or window change.
+    """The steps of a readout, cut at every input spike that reaches the membrane and where a window begins or ends.
 
     inputs: (n_segments,) int32, the input whose spike begins the segment, n_inputs if nobody's does;
     lengths: (n_segments,) int32, number of steps up to the next segment, 0 between spikes that arrive together;
