@@ -87,9 +87,7 @@ def assemble(
         initial_weights,
         float(initial_potential),
         float(readout_potential),
-        segments_of(
-            at_synapse, of_input, n_inputs, in_pattern, readout, delay, parameters.first_window_in_baseline
-        ),
+        segments_of(at_synapse, of_input, n_inputs, in_pattern, readout, delay, parameters.first_window_in_baseline),
     )
 
 
