@@ -22,6 +22,7 @@ from ruleforge.errors import InputError, SpecificationError, unknown_name
 from ruleforge.language.identity import KnownRule
 from ruleforge.language.rule import Rule
 from ruleforge.language.signals import Slot
+from ruleforge.nesting import pointer_part, refuse_deep
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -324,6 +325,7 @@ def _no_instances(name: str, split: str, source: str, expected: str) -> InputErr
 
 def validated_parameters(family: type[TaskFamily], given: Mapping[str, Any]) -> Any:
     """The family's parameters: `given` over the defaults. Raises SpecificationError with a pointer to each fault."""
+    refuse_deep(given, "/parameters")
     try:
         return family.Parameters.model_validate(dict(given))
     except ValidationError as error:
@@ -335,7 +337,7 @@ def explain(error: ValidationError, model: type[BaseModel], root: str = "") -> l
     found = []
     for item in error.errors(include_url=False, include_context=True):
         path = [str(part) for part in item["loc"]]
-        pointer = root + "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
+        pointer = root + "".join("/" + pointer_part(part) for part in path)
         if item["type"] == "extra_forbidden":
             message = unknown_name("parameter" if root == "/parameters" else "key", path[-1], _fields(model, path[:-1]))
         else:

@@ -24,6 +24,7 @@ from pydantic_core import CoreSchema
 from ruleforge.errors import InputError, SpecificationError, unknown_name
 from ruleforge.family import TaskFamily, explain, family_class, validated_parameters
 from ruleforge.grammar_settings import Grammar, completed
+from ruleforge.nesting import refuse_deep
 from ruleforge.search_settings import TREES, SearchSettings
 
 # What a job does if it states no limit at all, beside the family's target.
@@ -121,6 +122,7 @@ def job_spec(given: Mapping[str, Any]) -> JobSpec:
 
     Raises SpecificationError with a JSON pointer and a sentence for each fault.
     """
+    refuse_deep(given)
     try:
         spec = JobSpec.model_validate(dict(given) if isinstance(given, Mapping) else given)
     except ValidationError as error:
@@ -172,13 +174,15 @@ def _search(spec: JobSpec, given: Mapping[str, Any], family: type[TaskFamily]) -
 def read_toml(path: Path) -> dict[str, Any]:
     """A specification file as nested dictionaries. Raises InputError with line and column if it does not parse."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
     except (ValueError, RecursionError) as error:  # not TOML, or a number or nesting beyond what Python reads
         raise InputError(f"{path} is not valid TOML: {error}") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    refuse_deep(given)  # keys with dots nest without any bracket
+    return given
 
 
 def apply_setting(given: dict[str, Any], setting: str, family: type[TaskFamily]) -> None:
@@ -195,6 +199,7 @@ def apply_setting(given: dict[str, Any], setting: str, family: type[TaskFamily])
         value = tomllib.loads(f"value = {text}")["value"]
     except (ValueError, KeyError, RecursionError):
         value = text.strip()
+    refuse_deep([value])
     parameters, keys = family.Parameters.model_fields, ["budget", *_dotted(JobSpec)]
     if key in parameters:
         path = ["parameters", key]

@@ -13,6 +13,7 @@ from typing import Any
 
 from ruleforge.errors import JobStopped, SpecificationError
 from ruleforge.family import family_class
+from ruleforge.nesting import refuse_deep
 from ruleforge.spec import JobSpec, job_spec
 from ruleforge.statistics import Times, fisher_exact, log_rank, quartiles, wilson
 from ruleforge.store import END_STATES, JobHeldError, JobRecord, NewStudy, RequestKey, Store
@@ -45,6 +46,7 @@ def study(given: Mapping[str, Any]) -> Study:
     Each configuration is a table with a `label` and any keys of the specification, which go over the common ones.
     Raises SpecificationError with a JSON pointer and a sentence for each fault.
     """
+    refuse_deep(given)
     common = {key: value for key, value in given.items() if key != CONFIGURATION}
     tables = given.get(CONFIGURATION, [{"label": str(common.get("task", ""))}])
     if not isinstance(tables, list) or not 1 <= len(tables) <= MAX_CONFIGURATIONS:

@@ -16,6 +16,7 @@ from api.http.cluster import ClusterView, RunnerStatus
 from api.http.description import document
 from api.http.drawing import Drawing
 from api.http.events import EventHub
+from api.http.request_forms import RequestForms
 from api.http.service import Service
 from api.http.telemetry import Metrics
 from ruleforge.store import Store
@@ -53,6 +54,7 @@ def create_app(store: Store, runner: RunnerStatus | None = None, scheduler: str 
         lifespan=living,
         generate_unique_id_function=lambda route: route.name,
     )
+    app.add_middleware(RequestForms)
     app.state.service = service
     for router in (jobs.router, streams.router, rules.router, studies.router, families.router, operations.router):
         app.include_router(router)

@@ -44,7 +44,7 @@ def etag(job: JobRecord) -> str:
     status_code=HTTPStatus.ACCEPTED,
     response_model=models.JobDetails | models.Study,
     openapi_extra=described(JobSpec),
-    responses=responses(400, 413, 415, 422) | ACCEPTED,
+    responses=responses(400, 408, 413, 415, 422) | ACCEPTED,
     dependencies=[in_json],
 )
 def submit_job(
@@ -102,7 +102,7 @@ def get_job(job: BegunJob, response: Response) -> models.JobDetails:
 @router.patch(
     "/jobs/{id}",
     openapi_extra=described(models.Description, MERGE_PATCH),
-    responses=responses(400, 404, 409, 412, 413, 415, 422),
+    responses=responses(400, 404, 408, 409, 412, 413, 415, 422),
     dependencies=[in_json],
 )
 def describe_job(
@@ -110,19 +110,21 @@ def describe_job(
     job: OneJob,
     body: Annotated[Body[models.Description], Depends(body_of(models.Description, MERGE_PATCH))],
     response: Response,
+    request: Request,
     if_match: Annotated[str | None, Header(description="ETag of the job as you know it")] = None,
 ) -> models.JobDetails:
     """Change name, notes and tags; what is left out stays. With If-Match only if nobody changed the job since."""
+    known = request.headers.getlist("if-match")
     changes = {name: value for name, value in body.given.items() if name in models.Description.model_fields}
     if "tags" in changes:
         changes["tags"] = tuple(changes["tags"] or ())
     for _ in range(TRIES):
-        if if_match is not None and not matches(if_match, etag(job)):
+        if if_match is not None and not matches(known, etag(job), strong=True):
             break
         try:
             changed = here.store.describe(job.id, **changes, revision=job.revision)
         except RevisionError:
-            if if_match is not None and "*" not in if_match:
+            if if_match is not None and not matches(known, "*", strong=True):
                 break
             job = here.store.job(job.id)
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -60,10 +61,18 @@ def offering(*offered: str) -> Callable[[Request], str]:
     return choose
 
 
-def matches(header: str | None, etag: str) -> bool:
-    """Whether an If-Match or If-None-Match header names this ETag."""
-    named = [item.strip().removeprefix("W/") for item in (header or "").split(",")]
-    return etag in named or "*" in named
+def refuse_repeated(request: Request) -> None:
+    """Of a query parameter that comes twice one would count, and nobody could tell which: 422."""
+    count = Counter(name for name, _ in request.query_params.multi_items())
+    repeated = [(f"/{name}", "expected once, and it came more often") for name, times in count.items() if times > 1]
+    if repeated:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the query is refused: see errors", repeated)
+
+
+def matches(headers: Sequence[str], etag: str, *, strong: bool = False) -> bool:
+    """Whether If-None-Match headers name this ETag; strong: If-Match headers, where a weak one names none."""
+    named = [item.strip() for item in ",".join(headers).split(",")]
+    return etag in (named if strong else [item.removeprefix("W/") for item in named]) or "*" in named
 
 
 class ConditionalRoute(APIRoute):
@@ -74,6 +83,8 @@ class ConditionalRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def conditional(request: Request) -> Response:
+            if HTTPStatus.UNPROCESSABLE_ENTITY in self.responses:
+                refuse_repeated(request)
             response = await handler(request)
             body = getattr(response, "body", None)
             if request.method != "GET" or response.status_code != HTTPStatus.OK or not isinstance(body, bytes):
@@ -81,7 +92,7 @@ class ConditionalRoute(APIRoute):
             etag = response.headers.get("etag") or f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
             # One address may have several media types; and whoever keeps an answer has to ask whether it still holds.
             kept = {"ETag": etag, "Cache-Control": "no-cache", "Vary": "Accept"}
-            if matches(request.headers.get("if-none-match"), etag):
+            if matches(request.headers.getlist("if-none-match"), etag):
                 return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=kept)
             response.headers.update(kept)
             return response

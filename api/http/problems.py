@@ -63,16 +63,21 @@ class Problem(Exception):  # noqa: N818 (the word of RFC 9457)
         self.status, self.detail, self.errors, self.headers = status, detail, errors, dict(headers or {})
 
 
+def problem_content(status: int, detail: str, instance: str, errors: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
+    """The one shape of all errors. errors: (JSON pointer, sentence) pairs."""
+    return {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "instance": instance,
+        "errors": [{"pointer": pointer, "message": message} for pointer, message in errors],
+    }
+
+
 def problem_response(request: Request, problem: Problem) -> Response:
     """The problem as it is sent."""
-    content = {
-        "type": "about:blank",
-        "title": HTTPStatus(problem.status).phrase,
-        "status": problem.status,
-        "detail": problem.detail,
-        "instance": request.url.path,
-        "errors": [{"pointer": pointer, "message": message} for pointer, message in problem.errors],
-    }
+    content = problem_content(problem.status, problem.detail, request.url.path, problem.errors)
     return JSONResponse(content, problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 
 
@@ -147,12 +152,14 @@ def _of_http(request: Request, error: HTTPException) -> Problem:
 
 
 def methods_at(app: FastAPI, path: str) -> list[str]:
-    """The methods that are described for a path."""
+    """The methods that are described for a path, and HEAD, which comes with GET."""
     found: set[str] = set()
     for template, operations in app.openapi()["paths"].items():
         pattern = "[^/]+".join(re.escape(part) for part in re.split(r"\{[^}]*\}", template))
         if re.fullmatch(pattern, path):
             found.update(name.upper() for name in operations)
+    if "GET" in found:
+        found.add("HEAD")
     return sorted(found)
 
 

@@ -173,7 +173,7 @@ def get_lineage(here: Here, found: OneRule, query: Annotated[LineageQuery, Query
     status_code=HTTPStatus.ACCEPTED,
     response_model=models.JobDetails,
     openapi_extra=described(EvaluationSpec),
-    responses=responses(400, 413, 415, 422) | ACCEPTED,
+    responses=responses(400, 408, 413, 415, 422) | ACCEPTED,
     dependencies=[in_json],
 )
 def evaluate_rule(

@@ -11,6 +11,7 @@ import structlog
 import uvicorn
 
 from api.http.app import create_app
+from api.http.connection import Connection
 from api.http.events import EventHub
 from api.http.runner_process import RunnerProcess
 from api.http.service import Service
@@ -61,6 +62,7 @@ def serve(settings: Settings) -> None:
                 service.hub,
                 uvicorn.Config(
                     Observed(app, service.metrics),
+                    http=Connection,
                     log_config=None,
                     access_log=False,
                     server_header=False,

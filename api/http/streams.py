@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Depends, Header, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.http.events import Watched
@@ -29,11 +29,13 @@ class NothingMore(Exception):  # noqa: N818 (no fault: 204 tells a client not to
 def _position(
     here: Here,
     job: OneJob,
+    request: Request,
     last_event_id: Annotated[
         str | None, Header(description="go on after the event of this id [default: from the first]")
     ] = None,
 ) -> int:
     """Where the client goes on."""
+    last_event_id = ", ".join(request.headers.getlist("last-event-id"))
     if last_event_id and not (last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 19):
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,

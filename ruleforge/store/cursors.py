@@ -39,7 +39,7 @@ def place(listing: str, text: str | None, kinds: Sequence[type[int] | type[float
     if not isinstance(content, list) or len(content) != 1 + len(kinds) or content[0] != _digest(listing):
         raise _refusal(text)
     for number, kind in zip(content[1:], kinds, strict=True):
-        if type(number) is not kind or not math.isfinite(number) or (kind is int and abs(number) > GREATEST):
+        if type(number) is not kind or not (abs(number) <= GREATEST if kind is int else math.isfinite(number)):
             raise _refusal(text)
     return tuple(content[1:])
 

@@ -30,7 +30,15 @@ def test_what_a_client_prefers(accept, chosen):
 
 
 def test_etags():
-    assert matches('"a", W/"b"', '"b"')
-    assert matches("*", '"b"')
-    assert not matches('"a"', '"b"')
-    assert not matches(None, '"b"')
+    assert matches(['"a", W/"b"'], '"b"')
+    assert matches(['"a"', '"b"'], '"b"')
+    assert matches(["*"], '"b"')
+    assert not matches(['"a"'], '"b"')
+    assert not matches([], '"b"')
+
+
+def test_a_change_needs_a_strong_etag():
+    assert matches(['"a", "b"'], '"b"', strong=True)
+    assert matches(["*"], '"b"', strong=True)
+    for weak in (['W/"b"'], ['"a", W/"b"'], ['w/"b"'], ["b"], ["W/*"], [""]):
+        assert not matches(weak, '"b"', strong=True)
