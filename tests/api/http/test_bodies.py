@@ -86,7 +86,8 @@ def test_compressed_bodies(send, method, path, name):
         answer = send(method, path, content, **{"content-encoding": coding})
         assert "send it uncompressed" in problem(answer, 415)["detail"]
         assert answer.headers["accept-encoding"] == "identity"
-    assert send(method, path, whole, **{"content-encoding": "identity"}).status_code in (200, 202)
+    if method == "post":  # the finished job, which a PATCH would change, is shared by all tests
+        assert send(method, path, whole, **{"content-encoding": "identity"}).status_code == 202
 
 
 @EACH
