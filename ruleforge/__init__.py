@@ -2,6 +2,7 @@
 
 >>> import ruleforge
 >>> result = ruleforge.evolve("reward", seed=1)                                  # doctest: +SKIP
+>>> result = ruleforge.resume(result, budget=5000)                               # doctest: +SKIP
 >>> ruleforge.evaluate("reward", "(R - 1)*E", split="validation").mean           # doctest: +SKIP
 >>> rule = ruleforge.Rule.parse("dw: (R - 1)*E", task="reward")
 >>> rule.complexity
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from api.client import Client
     from ruleforge.errors import InputError, RuleforgeError
     from ruleforge.language.rule import Rule
-    from workers.interface import Evaluation, Result, evaluate, evolve
+    from workers.interface import Evaluation, Result, evaluate, evolve, resume
 
     __version__: str
 
@@ -34,6 +35,7 @@ __all__ = [
     "__version__",
     "evaluate",
     "evolve",
+    "resume",
 ]
 
 # The package's front door: where each name lives. Loaded when first used, so that nothing heavy is imported early.
@@ -44,6 +46,7 @@ _HOMES = {
     "RuleforgeError": "ruleforge.errors",
     "evolve": "workers.interface",
     "evaluate": "workers.interface",
+    "resume": "workers.interface",
     "Result": "workers.interface",
     "Evaluation": "workers.interface",
 }

@@ -35,6 +35,9 @@ from workers.scoring import RuleScore, final_records, rule_object, rule_record, 
 from workers.validation import best_validated, validate, with_test_fitness
 from workers.versions import differences, versions
 
+# In the recorded state of a search whose last generation was cut by the limit of evaluations: the state before it.
+CUT = "before_the_cut"
+
 
 class Observer(Protocol):
     """Watches a job; nothing that it does changes the result."""
@@ -244,13 +247,20 @@ class _Run:
     def _generation(self) -> None:
         """One round of the loop. Raises JobStopped, with nothing changed, when stopped or out of time."""
         limit = self.spec.budget.evaluations
-        candidates = self.search.ask(None if limit is None else limit - self.search.evaluations)
+        left = None if limit is None else limit - self.search.evaluations
+        candidates = self.search.ask(left)
+        # A generation that the limit cuts is another one than a larger limit gives: where it began is kept, so that a
+        # search that is taken further can begin there again.
+        began = self._state() if left is not None and len(candidates) >= left else None
         scores, effort = self._score([candidate.rule for candidate in candidates])
         judgements = [(score.aggregate, score.outcome) for score in scores]
         generation = self.search.tell(judgements, [score.fitness.tolist() for score in scores])
         seconds = self._seconds()
         self.effort = self.effort + effort
-        self.store.commit_generation(self.job.id, self._record(generation, scores, seconds), self.lease)
+        state = self._state()
+        if began is not None and generation.evaluations == limit:
+            state[CUT] = began
+        self.store.commit_generation(self.job.id, self._record(generation, scores, seconds, state), self.lease)
         self.generations += 1
         self._remember(scores)
         self.observer.on_generation(generation, seconds)
@@ -276,10 +286,16 @@ class _Run:
         distinct = {item.rule.id: item for item in [*self.search.living, *self.search.front]}
         return [item for item in distinct.values() if item.outcome is Outcome.ok]
 
-    def _record(self, generation: Generation, scores: list[RuleScore], seconds: float) -> GenerationRecord:
+    def _state(self) -> dict[str, Any]:
+        """Where the search stands, beside the archive (JSON-ready)."""
+        return {"search": self.search.state(), "effort": asdict(self.effort)}
+
+    def _record(
+        self, generation: Generation, scores: list[RuleScore], seconds: float, state: dict[str, Any]
+    ) -> GenerationRecord:
         return GenerationRecord(
             number=generation.number,
-            search_state={"search": self.search.state(), "effort": asdict(self.effort)},
+            search_state=state,
             history=generation.history,
             evaluations=generation.evaluations,
             best=generation.best,

@@ -18,6 +18,7 @@ from ruleforge.store import open_store
 from workers.evaluate import evaluate_rules
 from workers.evaluators.choose import make_evaluator
 from workers.evolve import Observer, run_job, submit
+from workers.extension import extend
 
 DEFAULT_DATABASE = "sqlite:///ruleforge.db"
 
@@ -130,6 +131,42 @@ def evolve(
     try:
         with open_store(database_url(db)) as store:
             return as_result(run_job(store, submit(store, spec), evaluator, observer=observer))
+    finally:
+        evaluator.close()
+
+
+def resume(
+    job: str | Result,
+    *,
+    budget: int | Mapping[str, Any] | None = None,
+    generations: int | None = None,
+    time: float | None = None,
+    target: float | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    db: str | None = None,
+    observer: Observer | None = None,
+) -> Result:
+    """Go on with a job where its last committed generation stood; of one that has ended, give its stored result.
+
+    With a limit a job that has ended is taken further, as if it had had that limit from the first: the same history and
+    front, to the bit. budget: so many evaluations in all, or limits as in a specification; generations, time (in
+    seconds), target: as the options of `ruleforge evolve`. The limits given take the place of all that it had, and have
+    to be larger than what ran. job: its id, or the beginning of it, or its result; the others as in `evolve`.
+    Raises InputError for a job that cannot go on, and nothing is changed then.
+    """
+    if not isinstance(job, str | Result):
+        raise InputError(f"job: expected the id of a job, or its result, and {job!r} came")
+    limits: dict[str, Any] = dict(budget) if isinstance(budget, Mapping) else {"evaluations": budget}
+    stated = {"generations": generations, "seconds": time, "target": target}
+    limits |= {name: value for name, value in stated.items() if value is not None}
+    evaluator = make_evaluator(scheduler, workers)
+    try:
+        with open_store(database_url(db), create=False) as store:
+            id = store.job(job.job if isinstance(job, Result) else job).id
+            if any(value is not None for value in limits.values()):
+                extend(store, id, limits)
+            return as_result(run_job(store, id, evaluator, observer=observer))
     finally:
         evaluator.close()
 

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from ruleforge.errors import InputError
 from ruleforge.store.behaviours import Finding, Recorded, record_behaviours, validation_columns
 from ruleforge.store.bulk import insert_rows, json_text
 from ruleforge.store.database import chunks, finite, insert_over
 from ruleforge.store.events import add_events
-from ruleforge.store.records import CandidateRecord, FrontItem, GenerationRecord
+from ruleforge.store.records import CandidateRecord, FrontItem, GenerationRecord, RollBack
 from ruleforge.store.rules import as_written, fitness, own_writing, record_rules, validation, validation_figures
 from ruleforge.store.schema import candidates, checkpoints, generations, jobs, rules
 from ruleforge.store.scores import record_scores
@@ -59,6 +59,33 @@ def add_generation(connection: Connection, job: Any, generation: GenerationRecor
         items = [_front_object(item) for item in _front_items(connection, job.number, front, generation.candidates)]
         events.insert(0, ("front", {"generation": generation.number, "items": items}))
     add_events(connection, job.number, now, events)
+
+
+def roll_back(connection: Connection, job: Any, back_to: RollBack) -> list[tuple[str, Mapping[str, Any]]]:
+    """Take the last generations of a job (its locked row) away, and put its search where it stood before them.
+
+    Rules, scores and what was measured of behaviours stay: the same candidates come again. So does the time that it
+    took. Returns the events that tell of the front, if it is another one now.
+    """
+    kept = select(generations).where(generations.c.job == job.number, generations.c.number == back_to.generation - 1)
+    before: Any = connection.execute(kept).one_or_none()
+    newest = _front_before(connection, job.number, job.generation)
+    front = [] if before is None else before.front
+    connection.execute(
+        delete(candidates).where(candidates.c.job == job.number, candidates.c.generation >= back_to.generation)
+    )
+    connection.execute(
+        delete(generations).where(generations.c.job == job.number, generations.c.number >= back_to.generation)
+    )
+    totals = {"evaluations": back_to.evaluations, "best": None if before is None else before.best}
+    stands = {"generation": back_to.generation, "history": back_to.history, **totals}
+    connection.execute(update(jobs).where(jobs.c.number == job.number).values(stands))
+    checkpoint = {"job": job.number, "search_state": dict(back_to.search_state)}
+    insert_over(connection, checkpoints, checkpoint, "search_state")
+    if front == newest:
+        return []
+    items = [_front_object(item) for item in _front_items(connection, job.number, front, [])]
+    return [("front", {"generation": back_to.generation - 1, "items": items})]
 
 
 def _add_candidates(connection: Connection, job: int, generation: GenerationRecord) -> dict[str, Recorded]:

@@ -202,7 +202,7 @@ def set_state(
     if lease is not None:
         leases.check(connection, job, lease)
     _refuse_unless(allowed, job, f"become {_checked_state(state)}")
-    _move(connection, job, state, {"reason": reason}, {})
+    move(connection, job, state, {"reason": reason}, {})
     if lease is not None:
         leases.release(connection, job_id, lease)
 
@@ -225,7 +225,7 @@ def take(
     token, previous = leases.take(connection, job, holder)
     if job.state == "running":
         reason = f"taken over from {previous or 'a process that left no lease'}"
-    _move(connection, job, "running", {"reason": reason, "host": holder.host, "process": holder.process}, {})
+    move(connection, job, "running", {"reason": reason, "host": holder.host, "process": holder.process}, {})
     return token
 
 
@@ -238,13 +238,22 @@ def _refuse_unless(allowed: Collection[str], job: Any, what: str) -> None:
         )
 
 
-def _move(connection: Connection, job: Any, state: str, why: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+def move(
+    connection: Connection,
+    job: Any,
+    state: str,
+    why: Mapping[str, Any],
+    values: Mapping[str, Any],
+    events: Sequence[tuple[str, Mapping[str, Any]]] = (),
+) -> None:
+    """Put a job (its locked row) into a state, with other values of its row; `events` follow that of the state."""
     now = datetime.now(UTC)
     changes = {"state": state, "updated": now, "revision": job.revision + 1, **values}
     connection.execute(update(jobs).where(jobs.c.number == job.number).values(changes))
     if state in END_STATES:
         connection.execute(delete(queue).where(queue.c.job == job.number))
-    add_events(connection, job.number, now, [("state", {"state": state, "previous": job.state, **why})])
+    moved = ("state", {"state": state, "previous": job.state, **why})
+    add_events(connection, job.number, now, [moved, *events])
 
 
 def finish(
@@ -270,6 +279,6 @@ def finish(
     record_scores(connection, scores)
     connection.execute(insert(results), {"job": job.number, "result": finite_json(result)})
     openings = job.test_openings + int(opens_test)
-    _move(connection, job, state, {"reason": reason}, {"stopped_by": stopped_by, "test_openings": openings})
+    move(connection, job, state, {"reason": reason}, {"stopped_by": stopped_by, "test_openings": openings})
     if lease is not None:
         leases.release(connection, job_id, lease)

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 Item = TypeVar("Item")
 
 STATES = ("queued", "running", "paused", "succeeded", "failed", "cancelled")
-# A job in one of these never changes its state again.
+# A job in one of these does nothing more by itself; it leaves them only when somebody takes it further.
 END_STATES = frozenset({"succeeded", "failed", "cancelled"})
 # By what a list of rules can be ordered.
 SORTS = ("fitness", "complexity", "found", "newest")
@@ -177,6 +177,32 @@ class GenerationRecord:
     candidates: Sequence[CandidateRecord]
     scores: Sequence[ScoreRecord]
     front: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollBack:
+    """Where a search goes back to: after so many generations, in that state and with that history."""
+
+    generation: int
+    evaluations: int
+    history: str
+    search_state: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extension:
+    """How a job is taken further.
+
+    spec, spec_hash: with its new limits; reason: of the event; revision: of the job as it was read; generation: how
+    many generations it goes on from; back_to: where that is, if it is not where the job stands.
+    """
+
+    spec: Mapping[str, Any]
+    spec_hash: str
+    reason: str
+    revision: int
+    generation: int
+    back_to: RollBack | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-from ruleforge.store import deletion, events, generations, jobs, leases, rules, scores, studies
+from ruleforge.store import deletion, events, extensions, generations, jobs, leases, rules, scores, studies
 from ruleforge.store.behaviours import record_behaviours
 from ruleforge.store.browse import browse
 from ruleforge.store.database import BUSY_TIMEOUT, Database
@@ -19,6 +19,7 @@ from ruleforge.store.records import (
     STATES,
     CandidateRecord,
     Created,
+    Extension,
     FoundRule,
     FrontItem,
     GenerationRecord,
@@ -242,6 +243,23 @@ class Store:
         """
         with self._database.writing() as connection:
             return jobs.open_test(connection, job_id, lease, self._name)
+
+    def extend_job(self, job_id: str, extension: Extension, request: RequestKey | None = None) -> None:
+        """Give a job that nobody runs other limits and queue it, whatever its state, all of that or nothing.
+
+        Its result goes, and is made anew at its new end; a `request` that is sent again changes nothing. Raises
+        InputError if the job runs or is part of a study, RevisionError if it was changed since it was read.
+        """
+
+        def extended() -> str:
+            extensions.extend_job(connection, job_id, extension, self._name)
+            return job_id
+
+        with self._database.writing(one_at_a_time=True) as connection:
+            if request is None:
+                extended()
+            else:
+                once(connection, request, "extension", extended)
 
     def create_study(self, study: NewStudy) -> str:
         """Record a study with its jobs, queued, and return its id; if it is there already, the id that it has.
