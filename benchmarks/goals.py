@@ -11,7 +11,7 @@ from ruleforge.family import Outcome, TaskFamily
 from ruleforge.language.identity import Recogniser
 from ruleforge.language.rule import Rule
 from ruleforge.search import Generation, Judged
-from ruleforge.statistics import paired
+from ruleforge.statistics.searches import paired
 from workers.evaluators import SerialEvaluator
 from workers.evolve import SilentObserver
 from workers.scoring import score_rules

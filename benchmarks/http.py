@@ -48,7 +48,7 @@ JOB: dict[str, Any] = {
         "budget": {"generations": 1_000_000},
         "search": {"small_rules": 0.0, "offspring": 16},
     },
-    **{"evaluator": {"racing": False}, "instances": {"training": 4, "validation": 4}},
+    **{"evaluator": {"racing": False}, "instances": {"training": 4, "validation": 4, "test": 4}},
 }
 
 

@@ -34,7 +34,7 @@ CHEAP: dict[str, Any] = {
     "task": "reward",
     "seed": 1,
     "parameters": {"n_trials": 2, "n_patterns": 1, "n_inputs": 2, "trial_duration": 5.0},
-    "instances": {"training": 1, "validation": 1},
+    "instances": {"training": 1, "validation": 1, "test": 1},
     "grammar": {
         "max_complexity": 100,
         "max_depth": 15,

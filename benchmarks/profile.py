@@ -169,7 +169,9 @@ def main(arguments: list[str] | None = None) -> None:
     use_one_core()
     by_family = {}
     for name in options.family:
-        profiled(name, {"budget": {"evaluations": 1}, "instances": {"training": 1, "validation": 1}})  # kernels loaded
+        profiled(
+            name, {"budget": {"evaluations": 1}, "instances": {"training": 1, "validation": 1, "test": 1}}
+        )  # kernels loaded
         gc.freeze()  # as the command line does
         by_family[name] = profiled(name, {"budget": {"evaluations": 64}} if options.quick else {})
         print(f"{name}: done", file=sys.stderr, flush=True)

@@ -44,9 +44,11 @@ def _reward_goals() -> list[Goal]:
     return [AsGoodAs(family_class("reward")({}), "punishment-gated eligibility")]
 
 
-PUBLISHED = {"source": "published", "validation": 1}
+PUBLISHED = {"source": "published", "validation": 1, "test": 1}
 PARTS = {
-    "reward": Part("reward", _reward_goals, {"instances": {"validation": 1}, "budget": {"evaluations": 1000}}),
+    "reward": Part(
+        "reward", _reward_goals, {"instances": {"validation": 1, "test": 1}, "budget": {"evaluations": 1000}}
+    ),
     "supervised": Part(
         "supervised",
         lambda: [AtLeast(-15.0), AtLeast(-13.5)],

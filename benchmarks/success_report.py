@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.tables import number, probability, table
-from ruleforge.statistics import Times, fisher_exact, log_rank, quartiles, wilson
+from ruleforge.statistics.searches import Times, fisher_exact, log_rank, quartiles, wilson
 from workers.study_figure import draw_found
 
 Rows = Sequence[Mapping[str, Any]]

@@ -23,6 +23,7 @@ from ruleforge.language.identity import KnownRule
 from ruleforge.language.rule import Rule
 from ruleforge.language.signals import Slot
 from ruleforge.nesting import pointer_part, refuse_deep
+from ruleforge.statistics import MEAN, Statistic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -124,9 +125,10 @@ class SearchDefaults:
     """What a job assumes for this family unless it says otherwise.
 
     operators, constants: the grammar; target: the training fitness at which a search has succeeded;
-    training, validation, library: numbers of instances; parameters: of the family, where a search takes another value
-    than everything else does, such as a shortcut that is good enough for racing; published_search: what the search
-    method of the family's publication was set to, by method, where it differs from that method's defaults.
+    training, validation, test, library: numbers of instances, test as many as validation if it is left out; parameters:
+    of the family, where a search takes another value than everything else does, such as a shortcut that is good enough
+    for racing; published_search: what the search method of the family's publication was set to, by method, where it
+    differs from that method's defaults.
     """
 
     operators: tuple[str, ...]
@@ -137,13 +139,18 @@ class SearchDefaults:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     published_search: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     library: int = 100
+    test: int = 0
+
+    def __post_init__(self) -> None:
+        if self.test == 0:
+            object.__setattr__(self, "test", self.validation)
 
     def instances(self, split: Split) -> int:
         """How many instances of a split a score has unless it says otherwise."""
         counts: dict[Split, int] = {
             "training": self.training,
             "validation": self.validation,
-            "test": self.validation,
+            "test": self.test,
             "library": self.library,
         }
         return counts[split]
@@ -204,6 +211,10 @@ class TaskFamily(ABC):
     literature: ClassVar[tuple[tuple[str, str, str, float | None], ...]] = ()
     # The names of the charts that `charts` gives.
     chart_kinds: ClassVar[tuple[str, ...]] = ()
+    # What fitness on unseen instances is shown, sorted, compared and chosen by; and the fitness under which an instance
+    # counts as failed, if the family knows one. Training goes by `aggregate`.
+    statistic: ClassVar[Statistic] = MEAN
+    failure_below: ClassVar[float | None] = None
     # How evaluators should cut work: rules and instances that one call handles at no more cost than a single one.
     rules_per_batch: ClassVar[int] = 16
     instances_per_batch: ClassVar[int] = 1
@@ -224,6 +235,11 @@ class TaskFamily(ABC):
     def known_rules(cls) -> Mapping[str, KnownRule]:
         """The rules of the literature by name, each with a citation."""
         return _known_rules(cls)
+
+    @classmethod
+    def no_learning(cls) -> Rule:
+        """The rule that never changes a weight: 0 in every slot. Every comparison has it."""
+        return Rule.parse("; ".join(f"{slot.name}: 0" for slot in cls.slots), cls)
 
     @classmethod
     def published_experiments(cls) -> PublishedExperiments | None:

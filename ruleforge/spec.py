@@ -43,7 +43,13 @@ class Instances(_Part):
     )
     training: int | None = Field(None, ge=1, le=10_000, description="number of instances that give the fitness")
     validation: int | None = Field(
-        None, ge=1, le=10_000, description="number of unseen instances that the final front is scored on"
+        None, ge=1, le=10_000, description="number of unseen instances that the final front is scored on, to choose by"
+    )
+    test: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="number of further unseen instances that the chosen rule is compared with others on",
     )
 
 
@@ -140,6 +146,7 @@ def job_spec(given: Mapping[str, Any]) -> JobSpec:
         update={
             "training": spec.instances.training or defaults.training,
             "validation": spec.instances.validation or defaults.validation,
+            "test": spec.instances.test or defaults.test,
         }
     )
     family(parameters).keys(

@@ -25,11 +25,20 @@ ROOT = Path(__file__).parent.parent
 PROGRAMS = Path(sys.executable).parent
 JOB = {
     **{"seed": 4, "budget": {"generations": 4}, "parameters": {"n_trials": 20}},
-    **{"instances": {"training": 2, "validation": 3}, "search": {"population": 8, "offspring": 8}},
+    **{"instances": {"training": 2, "validation": 3, "test": 3}, "search": {"population": 8, "offspring": 8}},
 }
 OPTIONS = (
     *("--seed", "4", "--generations", "4", "--set", "n_trials=20", "--set", "instances.training=2"),
-    *("--set", "instances.validation=3", "--set", "search.population=8", "--set", "search.offspring=8"),
+    *(
+        "--set",
+        "instances.validation=3",
+        "--set",
+        "instances.test=3",
+        "--set",
+        "search.population=8",
+        "--set",
+        "search.offspring=8",
+    ),
 )
 
 

@@ -66,7 +66,7 @@ class Small:
         lambda: [goals.AtLeast(-40.0), goals.AtLeast(1000.0)],
         {
             "parameters": {"n_trials": 40, "n_patterns": 2, "n_inputs": 4},
-            "instances": {"training": 2, "validation": 1},
+            "instances": {"training": 2, "validation": 1, "test": 1},
             "budget": {"evaluations": 40},
             "search": {"population": 4, "offspring": 8},
         },

@@ -28,7 +28,11 @@ RECORDED = [
 SMALL = success.Part(
     "reward",
     lambda: [AtLeast(-1000.0), AtLeast(1000.0)],
-    {"parameters": {"n_trials": 20}, "instances": {"training": 2, "validation": 1}, "budget": {"evaluations": 40}},
+    {
+        "parameters": {"n_trials": 20},
+        "instances": {"training": 2, "validation": 1, "test": 1},
+        "budget": {"evaluations": 40},
+    },
 )
 
 

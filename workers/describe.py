@@ -49,6 +49,7 @@ def describe_family(family: type[TaskFamily]) -> dict[str, Any]:
             "target": defaults.target,
             "training": defaults.training,
             "validation": defaults.validation,
+            "test": defaults.test,
             "library": defaults.library,
         },
     }

@@ -15,7 +15,7 @@ from ruleforge.errors import JobStopped, SpecificationError
 from ruleforge.family import family_class
 from ruleforge.nesting import refuse_deep
 from ruleforge.spec import JobSpec, job_spec
-from ruleforge.statistics import Times, fisher_exact, log_rank, quartiles, wilson
+from ruleforge.statistics.searches import Times, fisher_exact, log_rank, quartiles, wilson
 from ruleforge.store import END_STATES, JobHeldError, JobRecord, NewStudy, RequestKey, Store
 from workers.evaluators.interface import Evaluator, never
 from workers.evolve import Observer, SilentObserver, new_job, run_job

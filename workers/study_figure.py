@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ruleforge.statistics import Times, distribution
+from ruleforge.statistics.searches import Times, distribution
 from workers.pictures import SIZE_OF_CHART, rendered, write_picture
 from workers.study import times_of
 

@@ -267,6 +267,7 @@ class SearchDefaultsObject(BaseModel):
     target: float | None
     training: int
     validation: int
+    test: int
     library: int = Field(description="instances by which lists of rules are ranked")
 
 

@@ -12,6 +12,7 @@ from ruleforge.language.identity import recognise
 from ruleforge.language.primitives import PRIMITIVES, primitive_named
 from ruleforge.language.rule import Rule
 from ruleforge.language.signals import Slot
+from ruleforge.statistics import Statistic
 
 
 def check_declarations(declared: type[TaskFamily]) -> None:
@@ -45,9 +46,13 @@ def check_declarations(declared: type[TaskFamily]) -> None:
     require(isinstance(defaults, SearchDefaults), "search_defaults are SearchDefaults", f"{defaults!r} came")
     unknown = [name for name in declared.search_defaults.operators if primitive_named(name) is None]
     require(not unknown, f"search_defaults name operators of {' '.join(PRIMITIVES)}", f"{', '.join(unknown)} came")
-    for name in ("training", "validation", "library"):
+    for name in ("training", "validation", "test", "library"):
         value = getattr(defaults, name)
         require(is_count(value), f"search_defaults.{name} is an integer of 1 or more", f"{value!r} came")
+    statistic, threshold = declared.statistic, declared.failure_below
+    require(isinstance(statistic, Statistic), "statistic is a Statistic of ruleforge.statistics", f"{statistic!r} came")
+    is_threshold = threshold is None or (isinstance(threshold, float) and math.isfinite(threshold))
+    require(is_threshold, "failure_below is a fitness, a finite float, or None", f"{threshold!r} came")
 
 
 def _check_parameters(model: Any) -> None:

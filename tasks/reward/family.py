@@ -97,7 +97,7 @@ class Reward(TaskFamily):
         ),
     )
     search_defaults: ClassVar = SearchDefaults(
-        ("+", "-", "*", "/"), (0.1, 1.0, 10.0), target=None, training=10, validation=40, library=60
+        ("+", "-", "*", "/"), (0.1, 1.0, 10.0), target=None, training=10, validation=40, test=100, library=60
     )
     chart_kinds = ("learning_curve", "weight_change", "weights")
     literature = (

@@ -85,7 +85,8 @@ class Supervised(TaskFamily):
         constants=(1.0,),
         target=-13.5,
         training=15,
-        validation=15,
+        validation=100,
+        test=100,
         # Parameter file of the published runs.
         published_search={"jordan2021": {"columns": 12}},
     )

@@ -18,12 +18,30 @@ from api.command_line import main
 
 # A job that ends within a second.
 SMALL = (
-    *("--set", "n_trials=20", "--set", "instances.training=2", "--set", "instances.validation=3"),
+    *(
+        "--set",
+        "n_trials=20",
+        "--set",
+        "instances.training=2",
+        "--set",
+        "instances.validation=3",
+        "--set",
+        "instances.test=3",
+    ),
     *("--set", "search.population=8", "--set", "search.offspring=8"),
 )
 # Long enough to be caught in the middle, short enough to be run twice.
 MIDDLING = (
-    *("--set", "n_trials=100", "--set", "instances.training=4", "--set", "instances.validation=3"),
+    *(
+        "--set",
+        "n_trials=100",
+        "--set",
+        "instances.training=4",
+        "--set",
+        "instances.validation=3",
+        "--set",
+        "instances.test=3",
+    ),
     *("--set", "search.population=16", "--set", "search.offspring=16"),
 )
 MIDDLING_SEED = ("--seed", "8", "--generations", "20")
@@ -84,7 +102,7 @@ def undisturbed() -> dict[str, Any]:
         seed=8,
         budget={"generations": 20},
         parameters={"n_trials": 100},
-        instances={"training": 4, "validation": 3},
+        instances={"training": 4, "validation": 3, "test": 3},
         search={"population": 16, "offspring": 16},
     ).raw
 

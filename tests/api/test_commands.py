@@ -57,7 +57,7 @@ def test_the_script_and_the_python_interface_are_one(evolved, tmp_path):
         seed=1,
         budget={"generations": 4},
         parameters={"n_trials": 20},
-        instances={"training": 2, "validation": 3},
+        instances={"training": 2, "validation": 3, "test": 3},
         search={"population": 8, "offspring": 8},
         grammar={"seed_rules": ["(R - 1)*E"]},
     )

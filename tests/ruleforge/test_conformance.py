@@ -112,6 +112,9 @@ def test_the_error_is_ours_and_an_assertion():
         ("search_defaults", None, "search_defaults are SearchDefaults, and None came"),
         ("search_defaults", SearchDefaults(("+", "%"), (), None, 1, 1), "search_defaults name operators of + - *"),
         ("search_defaults", SearchDefaults(("+",), (), None, 0, 1), "search_defaults.training is an integer of 1"),
+        ("search_defaults", SearchDefaults(("+",), (), None, 1, 1, test=-1), "search_defaults.test is an integer of 1"),
+        ("statistic", "mean", "statistic is a Statistic of ruleforge.statistics, and 'mean' came"),
+        ("failure_below", np.nan, "failure_below is a fitness, a finite float, or None, and nan came"),
         (
             "literature",
             (("line", "2*x", "", None),),

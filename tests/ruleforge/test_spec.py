@@ -18,7 +18,7 @@ EVERYTHING = {
     "task": "toy",
     "seed": 3,
     "parameters": {"gain": 3.0},
-    "instances": {"source": "sampled", "training": 4, "validation": 9},
+    "instances": {"source": "sampled", "training": 4, "validation": 9, "test": 8},
     "grammar": {
         "operators": ["+", "sqrt"],
         "constants": [2.0],
@@ -136,6 +136,7 @@ OTHER_VALUES = {
     "source": "published",
     "training": 5,
     "validation": 10,
+    "test": 11,
     "operators": ["+"],
     "constants": [2.5],
     "signals": {"dw": ["R"]},

@@ -28,7 +28,7 @@ class Jobs:
         "task": "reward",
         "seed": 3,
         "parameters": {"n_trials": 20},
-        "instances": {"training": 2, "validation": 3},
+        "instances": {"training": 2, "validation": 3, "test": 3},
         "search": {"population": 8, "offspring": 8},
         "budget": {"generations": 5},
     }

@@ -29,7 +29,7 @@ STOP_SECONDS = 3.0
 
 @pytest.fixture(scope="module")
 def spec(jobs):
-    return jobs.spec(instances={"training": 4, "validation": 3})
+    return jobs.spec(instances={"training": 4, "validation": 3, "test": 3})
 
 
 @pytest.fixture(scope="module")

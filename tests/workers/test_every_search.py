@@ -32,7 +32,7 @@ def test_stopped_every_few_generations(name, seed):
             "task": "reward",
             "seed": seed,
             "parameters": {"n_trials": 15, "n_patterns": 2, "n_inputs": 4},
-            "instances": {"training": 4, "validation": 1},
+            "instances": {"training": 4, "validation": 1, "test": 1},
             "search": sizes | SEARCHES[name],
             "budget": {"generations": 20},
         }

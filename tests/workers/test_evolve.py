@@ -78,7 +78,7 @@ def histories(observer):
 @pytest.fixture(scope="module", params=[False, True], ids=["all instances", "racing"])
 def spec(request, jobs):
     """The job that most tests disturb, in both ways of scoring."""
-    return jobs.spec(evaluator={"racing": request.param}, instances={"training": 4, "validation": 3})
+    return jobs.spec(evaluator={"racing": request.param}, instances={"training": 4, "validation": 3, "test": 3})
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +204,7 @@ def test_a_full_record_changes_nothing(jobs, store, spec, expected):
         {"evaluator": {"racing": True}},
     ]
     for changes in others:
-        jobs.run(store, spec=jobs.spec(**{"instances": {"training": 4, "validation": 3}, **changes}))
+        jobs.run(store, spec=jobs.spec(**{"instances": {"training": 4, "validation": 3, "test": 3}, **changes}))
     assert jobs.essence(jobs.run(store, spec=spec)) == expected
 
 

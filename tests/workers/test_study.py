@@ -7,7 +7,7 @@ import pytest
 from ruleforge.errors import InputError, JobStopped, SpecificationError
 from ruleforge.family import family
 from ruleforge.language.rule import Rule
-from ruleforge.statistics import Times, fisher_exact, log_rank, quartiles, wilson
+from ruleforge.statistics.searches import Times, fisher_exact, log_rank, quartiles, wilson
 from workers.evaluators import SerialEvaluator
 from workers.evolve import run_job, submit
 from workers.scoring import score_rules
@@ -16,7 +16,7 @@ from workers.study_figure import draw_study
 
 SMALL = {
     **{"task": "reward", "seed": 3, "replicates": 2, "name": "sizes", "parameters": {"n_trials": 20}},
-    **{"instances": {"training": 2, "validation": 3}, "search": {"population": 8, "offspring": 8}},
+    **{"instances": {"training": 2, "validation": 3, "test": 3}, "search": {"population": 8, "offspring": 8}},
     "budget": {"generations": 3, "target": -1000.0},
     "configurations": [
         {"label": "small", "search": {"population": 4}},

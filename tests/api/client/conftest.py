@@ -22,7 +22,7 @@ from tests.ports import free_port
 # A job that ends within a second, and one that does not end.
 SMALL: Mapping[str, Any] = {
     **{"task": "reward", "seed": 5, "budget": {"generations": 5}, "parameters": {"n_trials": 20}},
-    **{"instances": {"training": 2, "validation": 3}, "search": {"population": 8, "offspring": 16}},
+    **{"instances": {"training": 2, "validation": 3, "test": 3}, "search": {"population": 8, "offspring": 16}},
 }
 ENDLESS: Mapping[str, Any] = {**SMALL, "budget": {"generations": 1_000_000}}
 SCRIPT = Path(sys.executable).parent / "ruleforge"

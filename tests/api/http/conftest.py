@@ -25,7 +25,7 @@ from workers.evolve import run_job, submit
 # A job that ends within a second.
 SMALL: Mapping[str, Any] = {
     **{"task": "reward", "seed": 5, "budget": {"generations": 4}, "parameters": {"n_trials": 20}},
-    **{"instances": {"training": 2, "validation": 3}, "search": {"population": 8, "offspring": 16}},
+    **{"instances": {"training": 2, "validation": 3, "test": 3}, "search": {"population": 8, "offspring": 16}},
 }
 SCRIPT = Path(sys.executable).parent / "ruleforge"
 

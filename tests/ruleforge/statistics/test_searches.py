@@ -6,7 +6,16 @@ import math
 
 import pytest
 
-from ruleforge.statistics import Times, clopper_pearson, distribution, fisher_exact, log_rank, paired, quartiles, wilson
+from ruleforge.statistics.searches import (
+    Times,
+    clopper_pearson,
+    distribution,
+    fisher_exact,
+    log_rank,
+    paired,
+    quartiles,
+    wilson,
+)
 
 # Newcombe, Statistics in Medicine 17:857 (1998), table I: successes, n, score method without continuity correction
 # (Wilson), "exact" method (Clopper & Pearson).
