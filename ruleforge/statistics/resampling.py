@@ -128,7 +128,7 @@ def _acceleration(left_out: NDArray[np.float64]) -> float:
     if largest == 0.0:
         return 0.0
     influences = from_mean / largest  # so that no power of them is lost
-    return float(np.sum(influences**3)) / (6 * float(np.sum(influences**2)) ** 1.5)
+    return float(np.sum(influences**3) / (6 * np.sum(influences**2) ** 1.5))
 
 
 def sign_flip(differences: NDArray[np.float64], generator: np.random.Generator) -> float:

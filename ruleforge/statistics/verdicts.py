@@ -192,7 +192,7 @@ def mcnemar(first: int, second: int) -> float:
     """Two-sided exact p of the hypothesis that discordant pairs are as often the one way as the other."""
     n = first + second
     tail = sum(math.comb(n, k) for k in range(min(first, second) + 1))
-    return min(1.0, 2 * tail / 2**n)
+    return float(min(1.0, 2 * tail / 2**n))
 
 
 def paired_shares(both: int, only_first: int, only_second: int, n: int) -> tuple[float, float]:
