@@ -9,6 +9,7 @@ import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -391,16 +392,44 @@ def family_names() -> list[str]:
     return sorted(_entry_points())
 
 
+def loadable_families() -> list[str]:
+    """The names of those that can be imported, sorted; one that cannot be must not take the others along."""
+    loadable = []
+    for name in family_names():
+        with suppress(InputError):
+            family_class(name)
+            loadable.append(name)
+    return loadable
+
+
 @functools.cache
 def family_class(name: str) -> type[TaskFamily]:
     """The task family of that name, from the entry points of group `ruleforge.tasks`. Raises InputError if unknown."""
     entry = _entry_points().get(name)
     if entry is None:
         raise InputError(unknown_name("task", name, family_names()), pointer="/task")
-    family = entry.load()
+    try:
+        family = entry.load()
+    except Exception as error:  # whatever the import of somebody's package raises is no fault of who asks
+        raise InputError(
+            f"the task family {name!r} cannot be loaded from {entry.value}, {type(error).__name__}: {error}: "
+            "mend or remove its package",
+            pointer="/task",
+        ) from error
     if not (isinstance(family, type) and issubclass(family, TaskFamily)):
         raise InputError(f"the entry point {name!r} of {ENTRY_POINTS} names {entry.value}, which is not a TaskFamily")
     return family
+
+
+def recorded_family(name: str) -> type[TaskFamily]:
+    """The family of what a record holds. Raises InputError, with what to install, if it is not here."""
+    if name not in family_names():
+        here = ", ".join(family_names()) or "none"
+        raise InputError(
+            f"the task family {name!r} of this rule is not installed here: install the package that brings it "
+            f"(its entry point is in the group {ENTRY_POINTS}); here there are {here}"
+        )
+    return family_class(name)
 
 
 def family(name: str, parameters: Mapping[str, Any] | None = None) -> TaskFamily:

@@ -8,10 +8,11 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ruleforge.errors import JobStopped, SpecificationError
+from ruleforge.errors import InputError, JobStopped, SpecificationError
 from ruleforge.family import family_class
 from ruleforge.nesting import refuse_deep
 from ruleforge.spec import JobSpec, job_spec
@@ -143,7 +144,8 @@ def study_result(store: Store, study_id: str) -> dict[str, Any]:
     """What the jobs of a study say so far: one row per configuration, and every job (JSON-ready)."""
     record = store.study(study_id)
     jobs = [_job_row(store, label, store.job(id)) for label, id in record.jobs]
-    labels = [item["label"] for item in record.spec[CONFIGURATION]]
+    labels = [item["label"] for item in record.spec.get(CONFIGURATION, ())]
+    labels = labels or list(dict.fromkeys(job["configuration"] for job in jobs))
     groups = [[job for job in jobs if job["configuration"] == label] for label in labels]
     return {
         "study": record.id,
@@ -165,9 +167,11 @@ def _state(jobs: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _job_row(store: Store, label: str, job: JobRecord) -> dict[str, Any]:
-    target = job.spec["budget"]["target"]
-    if target is None:  # then what its family calls a success
-        target = family_class(job.task).search_defaults.target
+    budget = job.spec.get("budget")
+    target = budget.get("target") if isinstance(budget, dict) else None
+    if target is None:  # then what its family calls a success, if that is installed here
+        with suppress(InputError):
+            target = family_class(job.task).search_defaults.target
     reached = None
     if target is not None:
         reached = next(
@@ -178,7 +182,7 @@ def _job_row(store: Store, label: str, job: JobRecord) -> dict[str, Any]:
     return {
         "job": job.id,
         "configuration": label,
-        "seed": job.spec["seed"],
+        "seed": job.spec.get("seed"),
         "state": job.state,
         "evaluations": job.evaluations,
         "target": target,

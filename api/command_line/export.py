@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from api.command_line.app import Database, Json, app, print_json
-from api.command_line.rules import RuleId, find_rule
+from api.command_line.rules import RuleId, find_rule, parameters_of
 from ruleforge.store import open_store
 from workers.export import FORMATS, export_rule, format_named
 from workers.interface import database_url
@@ -30,7 +30,7 @@ def export(
     chosen = format_named(format)
     with open_store(database_url(database), create=False) as store:
         found = find_rule(store, rule_id)
-        parameters = store.job(found.jobs[0]).spec["parameters"] if found.jobs else {}
+        parameters = parameters_of(store, found)
     text = export_rule(found, chosen.name, parameters=parameters)
     if as_json:
         what = {"format": chosen.name, "media_type": chosen.media_type, "suffix": chosen.suffix}

@@ -16,7 +16,7 @@ from api.command_line.display import digits_for, known, nearest, number, plain_t
 from api.command_line.interrupts import Interrupts
 from api.command_line.record import found_object
 from ruleforge.errors import InputError
-from ruleforge.family import TaskFamily, family, family_class, family_names
+from ruleforge.family import TaskFamily, family, family_class, loadable_families, recorded_family
 from ruleforge.language.identity import Recogniser
 from ruleforge.language.rule import Rule
 from ruleforge.language.simplify import simplified
@@ -54,7 +54,7 @@ def tasks(
     as_json: Json = False,
 ) -> None:
     """List the task families: slots, signals with units, parameters with defaults and sources, known rules."""
-    described = [describe_family(family_class(name)) for name in ([task] if task else family_names())]
+    described = [describe_family(family_class(name)) for name in ([task] if task else loadable_families())]
     if as_json:
         print_json({"tasks": described})
         return
@@ -211,17 +211,16 @@ def show(
     """Show one rule: formula, scores, name, and on request a picture of what it does."""
     with open_store(database_url(database), create=False) as store:
         found = find_rule(store, rule_id)
-        parameters = store.job(found.jobs[0]).spec["parameters"] if found.jobs else {}
-    rule = Rule.from_tokens(found.rule.tokens, found.rule.task)
-    chosen = family(rule.task, parameters)
+        parameters = parameters_of(store, found) if figure is not None else {}
+    rule = Rule.from_tokens(found.rule.tokens, recorded_family(found.rule.task))
     if figure is not None:
-        draw_rule(chosen, rule, figure)
+        draw_rule(family(rule.task, parameters), rule, figure)
     simple = simplified(rule)
     item = {
         **found_object(found),
         "latex": rule.latex,
         "tokens": rule.to_tokens(),
-        "nearest_known": nearest_known(rule, Recogniser(chosen.known_rules())),
+        "nearest_known": nearest_known(rule, Recogniser(family_class(rule.task).known_rules())),
         "simplified": simple
         and {
             "rule": simple.rule.text,
@@ -250,6 +249,16 @@ def find_rule(store: Store, rule_id: str) -> FoundRule:
         if chosen:
             return store.rule(chosen["id"])
     raise InputError(f"no job of the record has a {rule_id} rule yet: `ruleforge evolve reward` finds one")
+
+
+def parameters_of(store: Store, found: FoundRule) -> dict[str, Any]:
+    """Of the family, as the newest job that found the rule had them; none for a rule that no job found."""
+    if not found.jobs:
+        return {}
+    parameters = store.job(found.jobs[0]).spec.get("parameters")
+    if not isinstance(parameters, dict):
+        raise InputError(f"the specification of job {found.jobs[0]}, which found the rule, is damaged in the record")
+    return parameters
 
 
 def _print_rule(item: dict[str, Any]) -> None:

@@ -132,4 +132,4 @@ class EventHub:
 
 def is_last(event: dict[str, Any]) -> bool:
     """Whether nothing follows: a job that has ended never changes again."""
-    return event["kind"] == "state" and event["payload"]["state"] in END_STATES
+    return event["kind"] == "state" and event["payload"].get("state") in END_STATES

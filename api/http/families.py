@@ -10,7 +10,7 @@ from api.http.negotiation import JSON, ConditionalRoute, offering
 from api.http.present import PREFIX
 from api.http.problems import responses
 from api.http.service import Here
-from ruleforge.family import family_class, family_names
+from ruleforge.family import family_class, loadable_families
 from workers.describe import describe_family
 from workers.pictures import figure_kinds
 
@@ -29,7 +29,7 @@ def _task(name: str) -> models.Task:
 @router.get("/tasks", tags=["tasks"], responses=responses())
 def list_tasks() -> models.Items[models.Task]:
     """The task families: slots, signals with units, parameters with defaults and sources, known rules."""
-    return models.Items[models.Task](items=[_task(name) for name in family_names()])
+    return models.Items[models.Task](items=[_task(name) for name in loadable_families()])
 
 
 @router.get("/tasks/{name}", tags=["tasks"], responses=responses(404))

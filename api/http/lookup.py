@@ -11,8 +11,9 @@ from fastapi import Depends, Path
 
 from api.http.problems import Problem, not_found
 from api.http.service import Here
-from ruleforge.errors import unknown_name
-from ruleforge.family import family_names
+from ruleforge.errors import InputError, unknown_name
+from ruleforge.family import family_names, recorded_family
+from ruleforge.language.rule import Rule
 from ruleforge.store import FoundRule, JobRecord
 
 # Of a whole id, or a beginning of one long enough to mean it.
@@ -63,6 +64,15 @@ OneJob = Annotated[JobRecord, Depends(_one_job)]
 BegunJob = Annotated[JobRecord, Depends(_begun_job)]
 OneRule = Annotated[FoundRule, Depends(_one_rule)]
 BegunRule = Annotated[FoundRule, Depends(_begun_rule)]
+
+
+def readable(found: FoundRule) -> Rule:
+    """The rule, of its tokens; 422 with the reason if its family is not installed here, or it is none of the family."""
+    try:
+        return Rule.from_tokens(found.rule.tokens, recorded_family(found.rule.task))
+    except InputError as error:
+        reason = f"the rule {found.rule.text[:200]!r} cannot be read here: {error}"
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, reason, [("/id", str(error))]) from None
 
 
 def family_named(asked: str) -> str:

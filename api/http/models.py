@@ -34,8 +34,8 @@ class RuleObject(BaseModel):
     outcome: str | None
     known_as: str | None = Field(description="the rule of the literature that it equals up to a positive factor")
     known_factor: float | None
-    latex: str
-    mathml: str = Field(description="presentation MathML")
+    latex: str | None = Field(description="null where the rule cannot be read here, as one of a family not installed")
+    mathml: str | None = Field(description="presentation MathML; null as `latex`")
 
 
 class FoundRuleObject(RuleObject):
@@ -77,8 +77,8 @@ class NearestKnown(BaseModel):
 class RuleDetails(FoundRuleObject):
     """A rule with its tokens, and what it resembles."""
 
-    tokens: list[list[str | float]] = Field(description="by slot, in prefix order")
-    nearest_known: NearestKnown | None = Field(description="null if it is like none")
+    tokens: list[list[str | float]] | None = Field(description="by slot, in prefix order; null if they are damaged")
+    nearest_known: NearestKnown | None = Field(description="null if it is like none, or cannot be read here")
 
 
 class Progress(BaseModel):

@@ -6,7 +6,10 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from api.http.models import FoundRuleObject, Job, JobDetails, Progress, RuleObject
+from ruleforge.errors import InputError
 from ruleforge.language.rule import Rule
 from ruleforge.store import FoundRule, JobRecord, RuleRecord
 from workers.scoring import rule_object
@@ -41,6 +44,7 @@ def progress(job: JobRecord) -> Progress:
     if job.state == "succeeded":
         return Progress(fraction=1.0, limit=job.stopped_by)
     budget = job.spec.get("budget", {})
+    budget = budget if isinstance(budget, dict) else {}
     done = {"generations": job.generation, "evaluations": job.evaluations, "seconds": job.seconds}
     shares = {name: min(done[name] / budget[name], 1.0) for name in done if budget.get(name)}
     nearest = max(shares, key=lambda name: shares[name], default=None)
@@ -64,22 +68,38 @@ def job_object(job: JobRecord) -> Job:
 def job_details(job: JobRecord) -> JobDetails:
     """A job with its result; the rule of an evaluation has a link to its trace."""
     result = job.result
-    if result is not None and job.kind == "evaluation":
+    if result is not None and job.kind == "evaluation" and "id" in result:
         result = {**result, "links": {"trace": f"{PREFIX}/rules/{result['id']}/trace?job={job.id}"}}
     return JobDetails(**_job_fields(job), versions=job.versions, result=result)
 
 
 def rule_fields(record: RuleRecord, fitness: float | None, outcome: str | None, validation: Any) -> dict[str, Any]:
     """The rule object of every list, with its formula."""
-    latex, mathml = _formulas(record.task, record.text)
+    latex, mathml = formulas(record.task, record.text)
     return {**rule_object(record, fitness, outcome, validation), "latex": latex, "mathml": mathml}
 
 
 @functools.lru_cache(maxsize=4096)
-def _formulas(task: str, text: str) -> tuple[str, str]:
-    """LaTeX and MathML; kept, because pages of the same rules are asked for again and again."""
-    rule = Rule.parse(text, task)
+def formulas(task: str, text: str) -> tuple[str | None, str | None]:
+    """LaTeX and MathML; kept, because pages of the same rules are asked for again and again.
+
+    None for a rule that cannot be read here, of a family that is not installed or from another grammar: its text,
+    scores and name are shown all the same.
+    """
+    try:
+        rule = Rule.parse(text, task)
+    except InputError:
+        return None, None
     return rule.latex, rule.mathml
+
+
+def recorded_tokens(found: FoundRule) -> list[list[str | float]] | None:
+    """The tokens as they are recorded; None for what are none."""
+    tokens: Any = found.rule.tokens
+    try:
+        return TypeAdapter(list[list[str | float]]).validate_python(tokens)
+    except ValidationError:
+        return None
 
 
 def front_object(item: Any) -> RuleObject:

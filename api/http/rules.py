@@ -14,16 +14,15 @@ from starlette.responses import JSONResponse, Response
 from api.http import models
 from api.http.bodies import Body, body_of, described
 from api.http.idempotency import RequestKeyHeader, remembered
-from api.http.lookup import BegunRule, OneRule, job_named
+from api.http.lookup import BegunRule, OneRule, job_named, readable
 from api.http.negotiation import JSON, SVG, ConditionalRoute, offering
 from api.http.pages import Listing, Text, link_next
 from api.http.pages import Query as StrictQuery
-from api.http.present import PREFIX, found_fields, found_object, job_details
+from api.http.present import PREFIX, found_fields, found_object, job_details, recorded_tokens
 from api.http.problems import ACCEPTED, Problem, responses
 from api.http.service import Here
 from ruleforge.family import family_class
 from ruleforge.language.identity import Recogniser
-from ruleforge.language.rule import Rule
 from ruleforge.store import FoundRule, RuleQuery
 from workers.evaluation import EvaluationSpec, submit_evaluation
 from workers.export import FORMATS, format_named
@@ -59,15 +58,18 @@ def list_rules(
 @router.get("/rules/{id}", responses=responses(404), dependencies=[in_json])
 def get_rule(found: BegunRule) -> models.RuleDetails:
     """One rule as it was written, with its formula as LaTeX and MathML."""
-    tokens = [list(expression) for expression in found.rule.tokens]
-    rule = Rule.from_tokens(tokens, found.rule.task)
+    try:
+        rule = readable(found)
+    except Problem:  # it is shown all the same, without what needs its family
+        return models.RuleDetails(**found_fields(found), tokens=recorded_tokens(found), nearest_known=None)
     nearest = nearest_known(rule, Recogniser(family_class(rule.task).known_rules()))
-    return models.RuleDetails(**found_fields(found), tokens=tokens, nearest_known=nearest)
+    return models.RuleDetails(**found_fields(found), tokens=rule.to_tokens(), nearest_known=nearest)
 
 
-@router.get("/rules/{id}/simplified", responses=responses(404), dependencies=[in_json])
+@router.get("/rules/{id}/simplified", responses=responses(404, 422), dependencies=[in_json])
 async def get_simplified(here: Here, found: OneRule) -> models.Simplification:
     """A form with fewer nodes, where there is one. It stands beside the rule that ran, never in its place."""
+    readable(found)
     simple = await here.drawing.simplified(found)
     return models.Simplification(rule=found.rule.text, simplified=json.loads(simple))
 
@@ -85,7 +87,8 @@ class FigureQuery(PictureQuery):
 
 
 def _parameters(here: Here, found: FoundRule, job: str | None) -> dict[str, Any]:
-    """Of the family, as the job had them; its defaults for a rule that no job found."""
+    """Of the family, as the job had them; its defaults for a rule that no job found. 422 for one that is unreadable."""
+    readable(found)
     chosen = job or (found.jobs[0] if found.jobs else None)
     if chosen is None:
         return {}
@@ -96,7 +99,13 @@ def _parameters(here: Here, found: FoundRule, job: str | None) -> dict[str, Any]
             f"job {record.id} is of the task {record.task!r}, and the rule is of {found.rule.task!r}",
             [("/job", f"expected a job of the task {found.rule.task!r}")],
         )
-    parameters: dict[str, Any] = record.spec["parameters"]
+    parameters = record.spec.get("parameters")
+    if not isinstance(parameters, dict):
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"the specification of job {record.id} is damaged in the record: name another job",
+            [("/job", "expected a job with parameters")],
+        )
     return parameters
 
 

@@ -147,7 +147,7 @@ class Database:
 
 
 def _engine(address: Address, busy_timeout: float) -> Engine:
-    options: dict[str, Any] = {"json_serializer": _json_text}
+    options: dict[str, Any] = {"json_serializer": _json_text, "json_deserializer": _json_value}
     if address.backend == "postgresql":
         # A process that was stopped inside a transaction must not hold up the others for ever.
         limits = {"lock_timeout": int(busy_timeout * 1000), "idle_in_transaction_session_timeout": 30_000}
@@ -182,6 +182,14 @@ def _json_text(value: Any) -> str:
         return json.dumps(value, allow_nan=False, separators=(",", ":"))
     except (ValueError, TypeError) as error:
         raise InputError(f"this cannot be recorded as JSON, and nothing was written: {error}") from None
+
+
+def _json_value(text: str) -> Any:
+    """A recorded JSON value; None for a damaged one, which must not keep the rows beside it from being read."""
+    try:
+        return json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        return None
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:

@@ -32,7 +32,9 @@ def list_events(connection: Connection, job: int, after: int, limit: int | None)
         .order_by(events.c.id)
         .limit(None if limit is None else checked_limit(limit))
     )
-    return [dict(row) for row in connection.execute(query).mappings()]
+    found = [dict(row) for row in connection.execute(query).mappings()]
+    # A payload that is damaged is empty, and the events after it are told all the same.
+    return [row if isinstance(row["payload"], dict) else {**row, "payload": {}} for row in found]
 
 
 def newest_event(connection: Connection, job: int) -> int:

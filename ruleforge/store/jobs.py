@@ -127,7 +127,12 @@ def _restricted(filters: Mapping[str, str | None]) -> Any:
 
 def _job_record(row: Any) -> JobRecord:
     fields = {name: value for name, value in row._mapping.items() if name != "number"}
-    return JobRecord(**fields | {"tags": tuple(fields["tags"])})
+    # A part that is damaged is empty: the job is shown, and refused where that part is needed.
+    readable = {name: fields[name] if isinstance(fields[name], dict) else {} for name in ("spec", "versions")}
+    for name in ("search_state", "result"):
+        readable[name] = fields[name] if isinstance(fields.get(name), dict) else None
+    tags = fields["tags"] if isinstance(fields["tags"], list) else ()
+    return JobRecord(**fields | readable | {"tags": tuple(str(tag) for tag in tags)})
 
 
 def _checked_state(state: str) -> str:

@@ -81,7 +81,9 @@ def find_rule(connection: Connection, prefix: str, record: str) -> FoundRule:
         raise InputError(f"several rules begin with {prefix!r} ({', '.join(sorted(ids)[:3])}, …): write more of the id")
     row: Any = connection.execute(select(rules).where(rules.c.id == ids[0])).one()
     its = (behaviours.c.task == row.task, behaviours.c.behaviour == row.behaviour)
-    group: Any = connection.execute(select(behaviours).where(*its)).one()
+    group: Any = connection.execute(select(behaviours).where(*its)).one_or_none()
+    if group is None:  # as for a rule whose family's name was changed in the record: it is shown, unmeasured
+        return FoundRule(rule=rule_record(row), fitness=None, outcome=None, validation=None, found=0, jobs=[])
     own = (
         select(candidates.c.fitness, candidates.c.outcome, *validation_figures())
         .where(candidates.c.rule == row.number)

@@ -65,4 +65,5 @@ def find_study(connection: Connection, prefix: str, record: str) -> StudyRecord:
         .order_by(study_jobs.c.position)
     )
     members = tuple((member.configuration, member.id) for member in connection.execute(query))
-    return StudyRecord(row.id, row.spec, row.spec_hash, row.name, row.created, members)
+    spec = row.spec if isinstance(row.spec, dict) else {}  # where it is damaged, its jobs are shown all the same
+    return StudyRecord(row.id, spec, row.spec_hash, row.name, row.created, members)

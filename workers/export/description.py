@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ruleforge.family import TaskFamily, family_class, validated_parameters
+from ruleforge.family import TaskFamily, family_class, recorded_family, validated_parameters
 from ruleforge.language.identity import Recogniser, Recognition
 from ruleforge.language.rule import Rule
 from ruleforge.store import FoundRule as RecordedRule
@@ -46,7 +46,7 @@ def described(given: Exportable, parameters: Mapping[str, Any] | None) -> Export
     """Gather what is known of a rule. Raises InputError for parameters that its family refuses."""
     rule = given if isinstance(given, Rule) else given.rule
     if not isinstance(rule, Rule):
-        rule = Rule.from_tokens(rule.tokens, rule.task)
+        rule = Rule.from_tokens(rule.tokens, recorded_family(rule.task))
     family = family_class(rule.task)
     checked = validated_parameters(family, parameters or {}).model_dump(mode="json")
     fitness = None if isinstance(given, Rule) else finite(given.fitness)
