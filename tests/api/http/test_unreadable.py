@@ -10,11 +10,9 @@ import httpx
 import pytest
 
 from api.http.app import create_app
-from ruleforge.spec import job_spec
 from ruleforge.store import open_store
 from tests.api.http.conftest import SMALL
 from tests.api.http.test_errors import problem
-from workers.export import FORMATS
 from workers.study import study, submit_study
 
 FIRST_RULE = "number = (SELECT min(number) FROM rules)"
