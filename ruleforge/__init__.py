@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from api.client import Client
+    from api.python import evolve, resume
     from ruleforge.errors import InputError, RuleforgeError
     from ruleforge.language.rule import Rule
-    from workers.interface import Evaluation, Result, evaluate, evolve, resume
+    from workers.interface import Evaluation, Result, evaluate
 
     __version__: str
 
@@ -44,9 +45,9 @@ _HOMES = {
     "Rule": "ruleforge.language.rule",
     "InputError": "ruleforge.errors",
     "RuleforgeError": "ruleforge.errors",
-    "evolve": "workers.interface",
+    "evolve": "api.python",
+    "resume": "api.python",
     "evaluate": "workers.interface",
-    "resume": "workers.interface",
     "Result": "workers.interface",
     "Evaluation": "workers.interface",
 }

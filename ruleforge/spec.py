@@ -58,6 +58,14 @@ def limits(given: Any) -> Any:
     return {"evaluations": given} if not isinstance(given, bool) and isinstance(given, Real) else given
 
 
+def as_table(budget: Any) -> Mapping[str, Any]:
+    """The same, to put further limits into. Raises SpecificationError for what is neither number nor table."""
+    table = limits(budget)
+    if not isinstance(table, Mapping):
+        raise SpecificationError([("/budget", f"expected a number of evaluations or a table, and {budget!r} came")])
+    return table
+
+
 class Budget(_Part):
     """When to stop; whatever is reached first. A limit given replaces the defaults. A number alone: evaluations."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ from ruleforge.errors import InputError
 from ruleforge.family import Split
 from ruleforge.family import family as bound_family
 from ruleforge.language.rule import Rule
-from ruleforge.spec import job_spec, read_toml
-from ruleforge.store import open_store
+from ruleforge.spec import as_table, job_spec, read_toml
+from ruleforge.store import END_STATES, Store, open_store
 from workers.evaluate import evaluate_rules
 from workers.evaluators.choose import make_evaluator
+from workers.evaluators.interface import Evaluator, never
 from workers.evolve import Observer, run_job, submit
 from workers.extension import extend
+from workers.scoring import rule_object
 
 DEFAULT_DATABASE = "sqlite:///ruleforge.db"
 
@@ -44,7 +46,7 @@ class FoundRule:
         return self.rule.text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """What an evolution found: `front` simplest first, `champion` the best by training fitness, `raw` the JSON."""
 
@@ -56,6 +58,15 @@ class Result:
     def job(self) -> str:
         """Id of the job in the record."""
         return str(self.raw["job"])
+
+    @property
+    def state(self) -> str:
+        """succeeded; or paused, cancelled or queued from elsewhere, where `front` is what there was until then."""
+        return str(self.raw["state"])
+
+    def __repr__(self) -> str:
+        best = "no champion" if self.champion is None else f"champion {self.champion}"
+        return f"<Result of job {self.job} ({self.raw['task']}): {self.state}, {len(self.front)} rules, {best}>"
 
     @property
     def history(self) -> str:
@@ -73,7 +84,9 @@ class Result:
             f"<th>{title}</th>"
             for title in ("complexity", "training fitness", "validation fitness (n)", "formula", "text", "known as")
         )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        said = how_to_go_on(self.job) if self.state == "paused" else f"Job {self.job} is {self.state}."
+        ended = "" if self.state == "succeeded" else f"<p>{html.escape(said)}</p>"
+        return f"{ended}<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def _validation(value: Mapping[str, Any] | None) -> str:
@@ -116,23 +129,52 @@ def evolve(
     scheduler: str | None = None,
     db: str | None = None,
     observer: Observer | None = None,
+    stop: Callable[[], bool] = never,
+    generations: int | None = None,
+    time: float | None = None,
+    target: float | None = None,
     **specification: Any,
 ) -> Result:
-    """Evolve rules for a task and return the front, validated on unseen instances.
+    """Evolve rules for a task, and tell `observer` how it goes; `ruleforge.evolve` without what is shown.
 
-    `specification` holds keys of the job specification, e.g. seed=1, budget={"evaluations": 500},
-    parameters={"learning_rate": 5}; they go over those of the TOML file `config`. Uses all cores unless `workers` says
-    otherwise, or a Dask cluster (`scheduler`: an address, or "local"); the result does not depend on it. Everything is
-    recorded in `db` (default ruleforge.db, or RULEFORGE_DB). Raises InputError for anything that cannot be used.
+    On `stop` the generation in flight is dropped and the result is that of a paused job: its front so far.
     """
-    given = read_toml(Path(config)) if config is not None else {}
-    spec = job_spec({**given, **specification, "task": task})
+    given = {**(read_toml(Path(config)) if config is not None else {}), **specification, "task": task}
+    if stated := _stated(generations, time, target):
+        given["budget"] = {**as_table(given.get("budget", {})), **stated}
+    spec = job_spec(given)
     evaluator = make_evaluator(scheduler, workers)
     try:
         with open_store(database_url(db)) as store:
-            return as_result(run_job(store, submit(store, spec), evaluator, observer=observer))
+            return run_to_result(store, submit(store, spec), evaluator, observer, stop)
     finally:
         evaluator.close()
+
+
+def _stated(generations: int | None, time: float | None, target: float | None) -> dict[str, Any]:
+    """The limits among these keywords, by their names in a specification."""
+    given = {"generations": generations, "seconds": time, "target": target}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def how_to_go_on(job: str) -> str:
+    """What is said of a job that was interrupted."""
+    return f"Job {job} is paused: ruleforge.resume({job!r}) goes on with it."
+
+
+def run_to_result(
+    store: Store, job: str, evaluator: Evaluator, observer: Observer | None, stop: Callable[[], bool]
+) -> Result:
+    """Run a job; of one that is stopped, the front so far. KeyboardInterrupt, where nothing stops it, names the job."""
+    try:
+        raw = run_job(store, job, evaluator, observer=observer, stop=stop)
+    except KeyboardInterrupt as interrupt:
+        interrupt.add_note(how_to_go_on(job))
+        raise
+    if raw["state"] not in END_STATES:
+        front = [rule_object(each.rule, each.fitness, each.outcome, each.validation) for each in store.front(job)]
+        raw = {**raw, "front": front, "champion": front[-1] if front else None}
+    return as_result(raw)
 
 
 def resume(
@@ -146,6 +188,7 @@ def resume(
     scheduler: str | None = None,
     db: str | None = None,
     observer: Observer | None = None,
+    stop: Callable[[], bool] = never,
 ) -> Result:
     """Go on with a job where its last committed generation stood; of one that has ended, give its stored result.
 
@@ -157,16 +200,14 @@ def resume(
     """
     if not isinstance(job, str | Result):
         raise InputError(f"job: expected the id of a job, or its result, and {job!r} came")
-    limits: dict[str, Any] = dict(budget) if isinstance(budget, Mapping) else {"evaluations": budget}
-    stated = {"generations": generations, "seconds": time, "target": target}
-    limits |= {name: value for name, value in stated.items() if value is not None}
+    larger = {**({} if budget is None else as_table(budget)), **_stated(generations, time, target)}
     evaluator = make_evaluator(scheduler, workers)
     try:
         with open_store(database_url(db), create=False) as store:
             id = store.job(job.job if isinstance(job, Result) else job).id
-            if any(value is not None for value in limits.values()):
-                extend(store, id, limits)
-            return as_result(run_job(store, id, evaluator, observer=observer))
+            if larger:
+                extend(store, id, larger)
+            return run_to_result(store, id, evaluator, observer, stop)
     finally:
         evaluator.close()
 

@@ -36,7 +36,7 @@ class Shown:
         from api.command_line.display import JobDisplay
 
         self._job = job
-        self._display = JobDisplay(progress())
+        self._display = JobDisplay(progress(), silence=None)  # a job may wait in its queue for hours
         self._front: tuple[Judged, ...] = ()
         self._seen = int(job.info["generation"])
 

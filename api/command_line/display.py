@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,6 +25,8 @@ from workers.scoring import nearest_known
 # Without a terminal a line per generation would flood a log file: at most one in so many seconds.
 SECONDS_BETWEEN_LINES = 2.0
 ROWS_OF_LIVE_FRONT = 8
+# For so long nothing is said at the most: whoever watches should not wonder whether it still runs.
+SILENCE_SECONDS = 4.5
 
 
 def number(value: float | None, digits: int = 1) -> str:
@@ -127,19 +130,34 @@ def _named(item: Mapping[str, Any], task: str) -> str:
 
 
 class JobDisplay:
-    """Observer of a running job: a live table on a terminal, else a line now and then; all on standard error."""
+    """Observer of a running job: a live table on a terminal, else a line now and then; all on standard error.
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    silence: after so many seconds without a line there is one that says what is waited for; None: never.
+    """
+
+    def __init__(self, console: Console, silence: float | None = SILENCE_SECONDS) -> None:
+        self._console, self._silence = console, silence
         self._live: Live | None = None
-        self._last_line = -1e9
+        self._changing = console.is_terminal
+        self._newest: Group | None = None
+        self._last_line = self._last_said = -1e9
         self._started_with = 0
         self._began = 0.0
+        # What is waited for, and since when.
+        self._waiting_for, self._since = "", 0.0
+        self._over = threading.Event()
+        self._ticker: threading.Thread | None = None
 
     def __enter__(self) -> JobDisplay:
+        if self._silence is not None:
+            self._ticker = threading.Thread(target=self._tick, args=(self._silence,), name="progress", daemon=True)
+            self._ticker.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._over.set()
+        if self._ticker is not None:
+            self._ticker.join()
         if self._live is not None:
             self._live.stop()
 
@@ -150,14 +168,18 @@ class JobDisplay:
         self._started_with, self._began = job.evaluations, time.monotonic()
         limits = ", ".join(f"{name} {value}" for name, value in spec.budget.model_dump().items() if value is not None)
         verb = "resumed" if job.generation else "started"
-        self._console.print(f"Job {job.id} {verb}: {spec.task}, seed {spec.seed}, until {limits or 'interrupted'}")
-        if self._console.is_terminal:
-            self._live = Live(console=self._console, refresh_per_second=8, transient=True)
+        self.say(f"Job {job.id} {verb}: {spec.task}, seed {spec.seed}, until {limits or 'interrupted'}")
+        self._wait_for(f"generation {job.generation}")
+        self._newest = None
+        if self._console.is_terminal and self._live is None:
+            self._live = Live(
+                console=self._console, get_renderable=self._renderable, refresh_per_second=4, transient=True
+            )
             self._live.start()
 
     def on_warning(self, message: str) -> None:
         """Pass it on."""
-        self._console.print(f"Warning: {message}", style="yellow")
+        self.say(f"Warning: {message}", style="yellow")
 
     def on_generation(self, generation: Generation, seconds: float) -> None:
         """Show where the search stands."""
@@ -168,19 +190,43 @@ class JobDisplay:
             f"median {number(generation.median, digits)}  {generation.evaluations} distinct rules  "
             f"{rate:.0f} rules/s  {seconds:.0f} s"
         )
-        if self._live is not None:
-            self._live.update(Group(Text(line, style="bold"), self._front(generation, digits)))
+        self._wait_for(f"generation {generation.number + 1}")
+        if self._changing:
+            self._newest = Group(Text(line, style="bold"), self._front(generation, digits))
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             champion = f"  {generation.front[-1].rule.text}" if generation.front else ""
-            self._console.print(line + champion, soft_wrap=True)
+            self.say(line + champion)
 
     def on_validation(self, n_rules: int, n_instances: int) -> None:
         """The last step."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-        self._console.print(f"Validating the front, {n_rules} rule(s), on {n_instances} unseen instances …")
+        self._newest = None
+        self._wait_for("validation")
+        self.say(f"Validating the front, {n_rules} rule(s), on {n_instances} unseen instances …")
+
+    def say(self, line: str, style: str = "") -> None:
+        """A line of its own, above what is live."""
+        self._last_said = time.monotonic()
+        self._console.print(Text(line, style=style), soft_wrap=True)
+
+    def _wait_for(self, what: str) -> None:
+        self._waiting_for, self._since = what, time.monotonic()
+
+    def _waiting(self) -> str:
+        return f"waiting for {self._waiting_for}, {time.monotonic() - self._since:.0f} s so far …"
+
+    def _renderable(self) -> Group:
+        """What is live now: the newest generation and what is waited for."""
+        waiting = [Text(self._waiting(), style="dim")] if self._waiting_for else []
+        return Group(*([] if self._newest is None else [self._newest]), *waiting)
+
+    def _tick(self, silence: float) -> None:
+        while not self._over.wait(min(silence / 4, 0.5)):
+            if not self._changing and self._waiting_for and time.monotonic() - self._last_said >= silence:
+                try:
+                    self.say(self._waiting())
+                except Exception:  # noqa: BLE001 - what cannot be shown decides nothing about the job
+                    return
 
     def _front(self, generation: Generation, digits: int) -> Table:
         table = Table(box=None, pad_edge=False)

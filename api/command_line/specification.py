@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ruleforge.errors import InputError, SpecificationError
+from ruleforge.errors import InputError
 from ruleforge.family import family_class
-from ruleforge.spec import apply_setting, limits, read_toml
+from ruleforge.spec import apply_setting, as_table, read_toml
 
 Seed = Annotated[int | None, typer.Option(help="Seed of the search and the training instances [default: 0].")]
 Generations = Annotated[int | None, typer.Option(help="Stop after so many generations.")]
@@ -44,10 +44,6 @@ def given_specification(
         given["seed"] = seed
     chosen = {name: value for name, value in chosen_limits.items() if value is not None}
     if chosen:
-        before = limits(given.get("budget", {}))
-        if not isinstance(before, dict):
-            raise SpecificationError(
-                [("/budget", f"expected a number of evaluations or a table of limits, and {before!r} came")]
-            )
+        before = as_table(given.get("budget", {}))
         given["budget"] = {**before, **chosen}
     return given
