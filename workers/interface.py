@@ -12,6 +12,7 @@ from typing import Any
 from ruleforge.errors import InputError
 from ruleforge.family import Split
 from ruleforge.family import family as bound_family
+from ruleforge.language.numbers import html_number
 from ruleforge.language.rule import Rule
 from ruleforge.spec import as_table, job_spec, read_toml
 from ruleforge.store import END_STATES, Store, open_store
@@ -75,7 +76,7 @@ class Result:
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><td>{item.rule.complexity}</td><td>{_number(item.fitness)}</td>"
+            f"<tr><td>{item.rule.complexity}</td><td>{html_number(item.fitness)}</td>"
             f"<td>{_validation(item.validation)}</td><td>${html.escape(item.rule.latex)}$</td>"
             f"<td><code>{html.escape(item.rule.text)}</code></td><td>{html.escape(item.known_as or '')}</td></tr>"
             for item in self.front
@@ -90,11 +91,11 @@ class Result:
 
 
 def _validation(value: Mapping[str, Any] | None) -> str:
-    return "–" if value is None else f"{_number(value['mean'])} ± {_number(value['standard_error'])} ({value['n']})"
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
+    return (
+        "–"
+        if value is None
+        else f"{html_number(value['mean'])} ± {html_number(value['standard_error'])} ({value['n']})"
+    )
 
 
 @dataclass(frozen=True)

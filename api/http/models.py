@@ -81,6 +81,37 @@ class RuleDetails(FoundRuleObject):
     nearest_known: NearestKnown | None = Field(description="null if it is like none, or cannot be read here")
 
 
+class ExportedSlot(BaseModel):
+    """A slot of an exported rule, with what the rule may read there."""
+
+    name: str
+    when: str
+    updates: str
+    signals: list[dict[str, Any]] = Field(description="symbol, unit, meaning and range of each")
+
+
+class ExportedRule(BaseModel):
+    """Everything from which a rule can be made again, and what was measured of it."""
+
+    task: str
+    task_version: int
+    parameters: dict[str, Any] = Field(description="of the task family, complete")
+    rule: str
+    tokens: list[list[str | float]]
+    id: str
+    behaviour: str
+    complexity: int
+    slots: list[ExportedSlot]
+    known_as: str | None
+    known_factor: float | None
+    nearest_known: NearestKnown | None
+    latex: str
+    fitness: float | None
+    validation_fitness: dict[str, Any] | None
+    outcome: str | None
+    citation: str
+
+
 class Progress(BaseModel):
     """How far a job is towards the first of its limits."""
 

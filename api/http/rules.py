@@ -25,7 +25,7 @@ from ruleforge.family import family_class
 from ruleforge.language.identity import Recogniser
 from ruleforge.store import FoundRule, RuleQuery
 from workers.evaluation import EvaluationSpec, submit_evaluation
-from workers.export import FORMATS, format_named
+from workers.export import FORMATS, Format, format_named
 from workers.export import export_rule as exported
 from workers.scoring import finite, nearest_known
 
@@ -136,11 +136,16 @@ class ExportQuery(PictureQuery):
     format: Text = Field("text", description="in which form", json_schema_extra={"enum": list(FORMATS)})
 
 
+def _exported_schema(form: Format) -> dict[str, str]:
+    own = {"$ref": f"#/components/schemas/{models.ExportedRule.__name__}"}
+    return own if form.media_type == JSON else {"type": "string"}
+
+
 @router.get(
     "/rules/{id}/export",
     response_class=Response,
     responses=responses(404, 422)
-    | {200: {"content": {form.media_type: {"schema": {"type": "string"}} for form in FORMATS.values()}}},
+    | {200: {"content": {form.media_type: {"schema": _exported_schema(form)} for form in FORMATS.values()}}},
 )
 def export_rule(here: Here, found: OneRule, request: Request, query: Annotated[ExportQuery, Query()]) -> Response:
     """The rule in a form that other programs read, as `ruleforge export` writes it."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from api.http.models import GenerationObject, RuleObject
+from ruleforge.language.numbers import NONE_LATEX, latex_measured
 
 # What LaTeX reads as something else than the character.
 _SPECIAL = str.maketrans(
@@ -16,13 +17,27 @@ _SPECIAL = str.maketrans(
 )
 
 
+# With what a cell begins that spreadsheets execute (OWASP, CSV injection), the wide forms of the same included.
+_FORMULA = tuple(
+    "=+-@\t\r\n'\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
+)
+
+
 def _csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A table after RFC 4180; nothing where a number was not finite."""
+    """A table after RFC 4180; nothing where a number was not finite. Numbers stay numbers, and text stays text."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(head)
-    writer.writerows(rows)
+    writer.writerows([_cell(value) for value in row] for row in rows)
     return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A text that a spreadsheet would take for a formula, such as the rule -E, has an apostrophe before it.
+
+    So has one that begins with an apostrophe: whoever takes the first one off has every text as it was.
+    """
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def generations_table(generations: Iterable[Mapping[str, Any]]) -> str:
@@ -48,16 +63,20 @@ def front_table(front: Iterable[RuleObject]) -> str:
     )
 
 
+def _plain(text: str) -> str:
+    """A text that LaTeX sets as it is."""
+    return " ".join(text.split()).translate(_SPECIAL)
+
+
 def latex_table(front: Iterable[RuleObject]) -> str:
     """A tabular of the front, which needs amsmath."""
     rows = []
     for rule in front:
-        validation = rule.validation_fitness
-        seen = "--" if validation is None or validation.mean is None else f"${validation.mean:.4g}$"
-        if validation is not None and validation.mean is not None and validation.standard_error is not None:
-            seen = rf"${validation.mean:.4g} \pm {validation.standard_error:.2g}$"
-        fitness = "--" if rule.fitness is None else f"${rule.fitness:.4g}$"
-        known = (rule.known_as or "").translate(_SPECIAL)
-        rows.append(rf"{rule.complexity} & {fitness} & {seen} & $\displaystyle {rule.latex}$ & {known} \\" + "\n")
+        seen = rule.validation_fitness
+        validation = NONE_LATEX if seen is None else latex_measured(seen.mean, seen.standard_error)
+        formula = rf"$\displaystyle {rule.latex}$" if rule.latex else rf"\texttt{{{_plain(rule.rule)}}}"
+        known = _plain(rule.known_as or "")
+        cells = (str(rule.complexity), latex_measured(rule.fitness, None), validation, formula, known)
+        rows.append(" & ".join(cells) + r" \\" + "\n")
     head = r"complexity & training & validation & rule & known as \\" + "\n\\hline\n"
     return f"\\begin{{tabular}}{{rrrll}}\n{head}{''.join(rows)}\\end{{tabular}}\n"

@@ -6,17 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from ruleforge.language.numbers import format_number, scientific_latex
 from ruleforge.language.primitives import ATOM, NEGATION, POWER, PRODUCT, SUM, Primitive
 from ruleforge.language.tokens import Token, fold
 
 Piece = tuple[str, int]  # a text and how tightly it binds
-
-
-def format_number(value: float) -> str:
-    """The shortest text that reads back as the same float64: 1, 0.1, 1e-05, -0."""
-    if value.is_integer() and abs(value) < 1e16:
-        return f"{'-' if math.copysign(1.0, value) < 0 else ''}{abs(int(value))}"
-    return repr(value)
 
 
 def _enclose(piece: Piece, weaker_than: int) -> str:
@@ -127,7 +121,7 @@ class Latex:
 
     def scientific(self, digits: str, exponent: int, negative: bool) -> str:
         """2 × 10^{3}."""
-        return rf"{self.number(digits, negative)} \times 10^{{{exponent}}}"
+        return scientific_latex(self.number(digits, negative), exponent)
 
     def grouped(self, inner: str) -> str:
         """Growing parentheses."""
