@@ -56,6 +56,18 @@ class SpecificationError(InputError):
         self.errors = errors
 
 
+class AmbiguousError(InputError):
+    """The beginning of an id is that of several, of which the sentence names the first."""
+
+    NAMED = 3
+
+    def __init__(self, kind: str, beginning: str, ids: Iterable[str]) -> None:
+        found = sorted(ids)
+        more = ", …" if len(found) > self.NAMED else ""
+        named = ", ".join(found[: self.NAMED])
+        super().__init__(f"several {kind} begin with {beginning!r} ({named}{more}): write more of the id")
+
+
 class StoreError(InputError):
     """The record cannot be opened or used as it is."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 from collections.abc import Iterator, Mapping
 from types import TracebackType
@@ -14,6 +15,7 @@ from api.client.rules import RecordedRule, as_recorded
 from ruleforge.errors import InputError
 from ruleforge.family import Split
 from ruleforge.language.rule import Rule
+from ruleforge.store import RuleQuery
 from workers.interface import Evaluation
 
 Json = dict[str, Any]
@@ -119,15 +121,14 @@ class Client:
 
         known: name of a rule of the literature, "any" or "none"; text: part of the rule's text.
         """
-        query = {
-            "task": task,
-            "known": known,
-            "min_fitness": min_fitness,
-            "max_complexity": max_complexity,
-            "text": text,
-            "sort": sort,
-        }
-        return (as_recorded(item) for item in self._pages("/rules", query))
+        query = RuleQuery(
+            task=task, known=known, min_fitness=min_fitness, max_complexity=max_complexity, text=text, sort=sort
+        )
+        return map(as_recorded, self.rule_objects(query))
+
+    def rule_objects(self, query: RuleQuery) -> Iterator[Json]:
+        """The same as the service's JSON, which needs no family of a rule to be installed here."""
+        return self._pages("/rules", dataclasses.asdict(query))
 
     def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[Json]:
         cursor: str | None = None
@@ -140,7 +141,17 @@ class Client:
 
     def rule(self, id: str | Rule) -> RecordedRule:
         """The rule of this id, or of an id that begins so."""
-        return as_recorded(self._connection.json("GET", self._rule_path(id)))
+        return as_recorded(self.rule_object(id))
+
+    def rule_object(self, id: str | Rule) -> Json:
+        """The same as the service's JSON."""
+        found: Json = self._connection.json("GET", self._rule_path(id))
+        return found
+
+    def simplified(self, id: str | Rule) -> Json | None:
+        """A form of the rule with fewer nodes, and how far it differs; None where none was found."""
+        found: Json | None = self._connection.json("GET", f"{self._rule_path(id)}/simplified")["simplified"]
+        return found
 
     def export(self, id: str | Rule, format: str = "text", *, job: str | None = None) -> str:
         """The rule as the text of a file: `text`, `latex`, `mathml`, `python` or `json`.
@@ -184,9 +195,22 @@ class Client:
 
         Waits for the score, which goes ahead of evolutions; raises WaitTimeoutError after `timeout` seconds.
         """
-        asked: Json = {"task": task, "rule": str(rule), "split": split, "seed": seed, "parameters": parameters}
-        job = Job(self._connection, self._queued("/rules:evaluate", asked | ({} if n is None else {"n": n}), None))
+        job = self.submit_evaluation(task, rule, split=split, n=n, seed=seed, **parameters)
         return cast(Evaluation, job.wait(timeout=timeout))
+
+    def submit_evaluation(
+        self,
+        task: str,
+        rule: str | Rule,
+        *,
+        split: Split = "training",
+        n: int | None = None,
+        seed: int = 0,
+        **parameters: Any,
+    ) -> Job:
+        """Queue the score of a rule as a job, ahead of evolutions."""
+        asked: Json = {"task": task, "rule": str(rule), "split": split, "seed": seed, "parameters": parameters}
+        return Job(self._connection, self._queued("/rules:evaluate", asked | ({} if n is None else {"n": n}), None))
 
     # The service
 

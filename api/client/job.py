@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -39,6 +40,11 @@ class Job:
     def state(self) -> str:
         """queued, running, paused, succeeded, failed or cancelled, when last seen."""
         return str(self.info["state"])
+
+    @property
+    def created(self) -> datetime:
+        """When it was submitted."""
+        return datetime.fromisoformat(self.info["created"])
 
     @property
     def ended(self) -> bool:

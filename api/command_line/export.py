@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
-from api.command_line.app import Database, Json, app, print_json
-from api.command_line.rules import RuleId, find_rule, parameters_of
-from ruleforge.store import open_store
-from workers.export import FORMATS, export_rule, format_named
-from workers.interface import database_url
+from api.command_line.app import Database, Json, Server, app, print_json
+from api.command_line.places import place
+from api.command_line.rules import RuleId
+from workers.export import FORMATS, format_named
 
 
 @app.command()
@@ -21,6 +20,7 @@ def export(
         str, typer.Option("--format", help="; ".join(f"{each.name}: {each.meaning}" for each in FORMATS.values()) + ".")
     ] = "text",
     database: Database = None,
+    server: Server = None,
     as_json: Json = False,
 ) -> None:
     """Write one rule to standard output, in a form for people or other programs.
@@ -28,12 +28,11 @@ def export(
     The Python file needs numpy alone and gives our numbers; --json puts the text and its media type into one object.
     """
     chosen = format_named(format)
-    with open_store(database_url(database), create=False) as store:
-        found = find_rule(store, rule_id)
-        parameters = parameters_of(store, found)
-    text = export_rule(found, chosen.name, parameters=parameters)
+    with place(database, server) as here:
+        rule = here.rule(rule_id)
+        text = here.export(rule, chosen.name)
     if as_json:
         what = {"format": chosen.name, "media_type": chosen.media_type, "suffix": chosen.suffix}
-        print_json({"id": found.rule.id, "rule": found.rule.text, **what, "text": text})
+        print_json({"id": rule["id"], "rule": rule["rule"], **what, "text": text})
     else:
         sys.stdout.write(text)

@@ -1,90 +1,107 @@
-"""`ruleforge jobs` and `rules`: what the record holds."""
+"""`ruleforge jobs` and `rules`: what a record or a service holds."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import Annotated, Any
 
 import typer
 
-from api.command_line.app import Database, Json, app, print_json, screen
-from api.command_line.display import digits_for, number, plain_table, rule_cell, validation
-from ruleforge.errors import InputError
-from ruleforge.family import family_class
-from ruleforge.store import FoundRule, JobRecord, open_store
-from workers.interface import database_url
-from workers.scoring import rule_object
+from api.command_line.app import Database, Json, Server, app, print_json, screen
+from api.command_line.display import digits_for, number, rule_cell, validation
+from api.command_line.listing import Column, listing
+from api.command_line.places import place
+from ruleforge.errors import InputError, unknown_name
+from ruleforge.store import SORTS, STATES, RuleQuery
+
+# Digits of a rule's id in a table: as many as a job has, and any command takes them.
+SHOWN_DIGITS = 12
+OneTask = Annotated[str | None, typer.Option("--task", help="Only of this task family.")]
 
 
-def job_object(job: JobRecord) -> dict[str, Any]:
-    """A job as lists show it."""
-    return {
-        "id": job.id,
-        "task": job.task,
-        "state": job.state,
-        "generation": job.generation,
-        "evaluations": job.evaluations,
-        "best": job.best,
-        "created": job.created.isoformat(),
-    }
-
-
-def found_object(found: FoundRule) -> dict[str, Any]:
-    """The rule object of a recorded rule, with the number of jobs that found it and the newest of them."""
-    item = rule_object(found.rule, found.fitness, found.outcome, found.validation)
-    return {"task": found.rule.task, **item, "found": found.found, "jobs": found.jobs}
+def _first(items: Iterator[dict[str, Any]], top: int | None) -> list[dict[str, Any]]:
+    if top is not None and top < 1:
+        raise InputError(f"--top: expected 1 or more, and {top} came")
+    return list(islice(items, top))
 
 
 @app.command()
-def jobs(database: Database = None, as_json: Json = False) -> None:
-    """List the jobs of the record, newest first."""
-    with open_store(database_url(database), create=False) as store:
-        listed = [job_object(job) for job in store.jobs()]
+def jobs(
+    state: Annotated[str | None, typer.Option(help=f"Only those that are {', '.join(STATES)}.")] = None,
+    task: OneTask = None,
+    study: Annotated[str | None, typer.Option(metavar="ID", help="Only those of this study.")] = None,
+    top: Annotated[int | None, typer.Option(help="How many [default: all].")] = None,
+    database: Database = None,
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """List the jobs of the record, or of a service, newest first."""
+    if state is not None and state not in STATES:
+        raise InputError(unknown_name("state", state, STATES), pointer="/state")
+    with place(database, server) as here:
+        listed = _first(here.jobs(state, task, study), top)
     if as_json:
         print_json({"jobs": listed})
         return
-    table = plain_table("Jobs")
-    for title in ("id", "task", "state", "generation", "rules", "best", "created (UTC)"):
-        right = title in ("generation", "rules", "best")
-        table.add_column(title, justify="right" if right else "left", no_wrap=True)
-    for job in listed:
-        best = number(job["best"], digits_for([job["best"]]))
-        created = str(job["created"])[:19].replace("T", " ")
-        table.add_row(
-            job["id"], job["task"], job["state"], str(job["generation"]), str(job["evaluations"]), best, created
+    titles = ("id", "task", "state", "generation", "rules", "best", "created (UTC)")
+    columns = [Column(title, title in ("generation", "rules", "best"), title == "id") for title in titles]
+    rows = [
+        (
+            job["id"],
+            job["task"],
+            job["state"],
+            str(job["generation"]),
+            str(job["evaluations"]),
+            number(job["best"], digits_for([job["best"]])),
+            str(job["created"])[:19].replace("T", " "),
         )
-    screen().print(table if listed else "No jobs yet: `ruleforge evolve reward` starts one.")
+        for job in listed
+    ]
+    console = screen()
+    nothing = "No such jobs." if state or task or study else "No jobs yet: `ruleforge evolve reward` starts one."
+    console.print(listing(console, "Jobs", columns, rows) if rows else nothing)
 
 
 @app.command()
 def rules(
-    task: Annotated[str | None, typer.Option(help="Only rules of this task family.")] = None,
+    task: OneTask = None,
+    known: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this rule of the literature; `any` or `none`.")
+    ] = None,
+    min_fitness: Annotated[float | None, typer.Option(help="Only of this training fitness or higher.")] = None,
+    max_complexity: Annotated[int | None, typer.Option(help="Only of so many nodes at the most.")] = None,
+    text: Annotated[str | None, typer.Option(help="Only with this in the rule's text.")] = None,
+    sort: Annotated[str, typer.Option(help=f"By {', '.join(SORTS)}.")] = SORTS[0],
     top: Annotated[int, typer.Option(help="How many.")] = 20,
     database: Database = None,
+    server: Server = None,
     as_json: Json = False,
 ) -> None:
-    """List the best rules of the record, one per behaviour, by validation fitness, then training fitness."""
-    if task is not None:
-        family_class(task)  # refuses an unknown name
-    if top < 1:
-        raise InputError(f"--top: expected 1 or more, and {top} came")
-    with open_store(database_url(database), create=False) as store:
-        listed = [found_object(found) for found in store.rules(task, top)]
+    """List the best rules of the record, or of a service, one per behaviour.
+
+    By validation fitness, then training fitness, unless --sort says otherwise.
+    """
+    if sort not in SORTS:
+        raise InputError(unknown_name("sort", sort, SORTS), pointer="/sort")
+    query = RuleQuery(
+        task=task, known=known, min_fitness=min_fitness, max_complexity=max_complexity, text=text, sort=sort
+    )
+    with place(database, server) as here:
+        listed = _first(here.rules(query), top)
     if as_json:
         print_json({"rules": listed})
         return
-    table = plain_table("Rules (fitness: higher is better, ± s.e.)")
     several = len({item["task"] for item in listed}) > 1
     titles = ("id", *(("task",) if several else ()), "complexity", "training", "validation", "jobs", "rule = known as")
-    for title in titles:
-        left = title in ("id", "task", "rule = known as")
-        table.add_column(title, justify="left" if left else "right", no_wrap=left and title[0] != "r", overflow="fold")
+    columns = [Column(title, title not in ("id", "task", "rule = known as"), title == "id") for title in titles]
     digits = {
         name: digits_for([item["fitness"] for item in listed if item["task"] == name])
         for name in {item["task"] for item in listed}
     }
-    for item in listed:
-        table.add_row(
-            item["id"][:8],
+    rows = [
+        (
+            item["id"][:SHOWN_DIGITS],
             *((item["task"],) if several else ()),
             str(item["complexity"]),
             number(item["fitness"], digits[item["task"]]),
@@ -92,4 +109,10 @@ def rules(
             str(item["found"]),
             rule_cell(item),
         )
-    screen().print(table if listed else "No rules yet: `ruleforge evolve reward` finds some.")
+        for item in listed
+    ]
+    console = screen()
+    restricted = query != RuleQuery(sort=sort)
+    nothing = "No such rules." if restricted else "No rules yet: `ruleforge evolve reward` finds some."
+    title = "Rules (fitness: higher is better, ± s.e.)"
+    console.print(listing(console, title, columns, rows) if rows else nothing)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from api.command_line.app import print_json, screen
+import typer
+
+from api.command_line.app import INTERRUPTED, print_json, screen
 from api.command_line.display import conclusion, digits_for, front_table, note, number
 from ruleforge.errors import InputError
 from ruleforge.store import END_STATES
@@ -14,6 +18,9 @@ from workers.evolve import unfinished_result
 
 if TYPE_CHECKING:
     from api.client import Client, Job
+
+# Between two looks at a study of a service, in seconds.
+LOOK_SECONDS = 1.0
 
 
 def one_place(database: str | None, server: str | None) -> None:
@@ -72,3 +79,39 @@ def resume_there(server: str, id: str, as_json: bool) -> None:
         if job.state not in ("queued", "running"):
             job.resume()
         say_queued(job, as_json)
+
+
+def evaluate_there(
+    server: str, task: str, rules: Sequence[str], *, parameters: Mapping[str, Any], **what: Any
+) -> list[dict[str, Any]]:
+    """Score rules on the workers of a service, all queued at once; as `evaluate_rules` answers."""
+    with service(server) as client:
+        queued = [client.submit_evaluation(task, rule, **what, **parameters) for rule in rules]
+        for job in queued:
+            job.wait()
+        # What the service adds beside the score: which job it was, and where its trace is.
+        return [
+            {name: value for name, value in job.info["result"].items() if name not in ("job", "links")}
+            for job in queued
+        ]
+
+
+def study_there(server: str, given: Mapping[str, Any], detach: bool) -> dict[str, Any]:
+    """Submit a study to a service, wait for its jobs unless `detach`, and give its result."""
+    with service(server) as client:
+        study = client.submit_study(given)
+        id, shown = study["study"], ""
+        note(f"Study {id}: {len(study['jobs'])} jobs at {client.url}")
+        try:
+            while not detach and any(job["state"] not in (*END_STATES, "paused") for job in study["jobs"]):
+                counts = Counter(job["state"] for job in study["jobs"])
+                line = ", ".join(f"{n} {state}" for state, n in sorted(counts.items()))
+                if line != shown:
+                    note(line)
+                shown = line
+                time.sleep(LOOK_SECONDS)
+                study = client.study(id)
+        except KeyboardInterrupt:
+            note(f"Study {id} goes on at the service: the same command watches it again")
+            raise typer.Exit(INTERRUPTED) from None
+        return {name: value for name, value in study.items() if name != "links"}

@@ -11,25 +11,20 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from api.command_line.app import Database, Json, Settings, Task, Workers, app, print_json, screen
+from api.command_line.app import Database, Json, Server, Settings, Task, Workers, app, print_json, screen
 from api.command_line.display import digits_for, known, nearest, number, plain_table, rule_cell, validation
 from api.command_line.interrupts import Interrupts
-from api.command_line.record import found_object
+from api.command_line.places import place, tasks_here
+from api.command_line.remote import evaluate_there
 from ruleforge.errors import InputError
-from ruleforge.family import TaskFamily, family, family_class, loadable_families, recorded_family
-from ruleforge.language.identity import Recogniser
+from ruleforge.family import TaskFamily, family, family_class
 from ruleforge.language.rule import Rule
-from ruleforge.language.simplify import simplified
 from ruleforge.spec import apply_setting
-from ruleforge.store import FoundRule, Store, open_store
-from workers.describe import describe_family
 from workers.evaluate import evaluate_rules
 from workers.evaluators import Evaluator
 from workers.evaluators.choose import make_evaluator
-from workers.interface import database_url
-from workers.pictures import draw_rule
+from workers.pictures import picture_format
 from workers.reproduce import reproduce as run_reproduction
-from workers.scoring import nearest_known
 
 RuleId = Annotated[
     str,
@@ -51,10 +46,15 @@ def given_parameters(chosen: type[TaskFamily], settings: list[str] | None) -> di
 @app.command()
 def tasks(
     task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="One family with all its parameters.")] = None,
+    server: Server = None,
     as_json: Json = False,
 ) -> None:
-    """List the task families: slots, signals with units, parameters with defaults and sources, known rules."""
-    described = [describe_family(family_class(name)) for name in ([task] if task else loadable_families())]
+    """List the task families, here or of a service: slots, signals with units, parameters, known rules."""
+    if server is None:
+        described = tasks_here(task)
+    else:
+        with place(None, server) as there:
+            described = there.tasks(task)
     if as_json:
         print_json({"tasks": described})
         return
@@ -113,13 +113,21 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Seed of the instances.")] = 0,
     settings: Settings = None,
     workers: Workers = None,
+    server: Server = None,
     as_json: Json = False,
 ) -> None:
-    """Score rules on instances of a task. With several rules, --json gives {"evaluations": […]}."""
-    chosen = family(task, given_parameters(family_class(task), settings))
-    parsed = [Rule.parse(text, task) for text in rule]
-    with _scoring(workers) as (evaluator, stop):
-        found = evaluate_rules(evaluator, chosen, parsed, split=split, n=n, seed=seed, stop=stop)
+    """Score rules on instances of a task, here or on the workers of a service.
+
+    With several rules, --json gives {"evaluations": […]}.
+    """
+    if server is not None:
+        parameters = given_parameters(family_class(task), settings) if settings else {}
+        found = evaluate_there(server, task, rule, split=split, n=n, seed=seed, parameters=parameters)
+    else:
+        chosen = family(task, given_parameters(family_class(task), settings))
+        parsed = [Rule.parse(text, task) for text in rule]
+        with _scoring(workers) as (evaluator, stop):
+            found = evaluate_rules(evaluator, chosen, parsed, split=split, n=n, seed=seed, stop=stop)
     if as_json:
         print_json(found[0] if len(found) == 1 else {"evaluations": found})
         return
@@ -204,61 +212,26 @@ def reproduce(
 @app.command()
 def show(
     rule_id: RuleId,
-    figure: Annotated[Path | None, typer.Option(help="Draw the rule into this file (png, svg, pdf).")] = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="Draw the rule into this file (png, svg, pdf; of a service svg).")
+    ] = None,
     database: Database = None,
+    server: Server = None,
     as_json: Json = False,
 ) -> None:
     """Show one rule: formula, scores, name, and on request a picture of what it does."""
-    with open_store(database_url(database), create=False) as store:
-        found = find_rule(store, rule_id)
-        parameters = parameters_of(store, found) if figure is not None else {}
-    rule = Rule.from_tokens(found.rule.tokens, recorded_family(found.rule.task))
     if figure is not None:
-        draw_rule(family(rule.task, parameters), rule, figure)
-    simple = simplified(rule)
-    item = {
-        **found_object(found),
-        "latex": rule.latex,
-        "tokens": rule.to_tokens(),
-        "nearest_known": nearest_known(rule, Recogniser(family_class(rule.task).known_rules())),
-        "simplified": simple
-        and {
-            "rule": simple.rule.text,
-            "largest_relative_difference": simple.difference,
-            "poles_moved": simple.n_poles_moved,
-            "probes": simple.n_probes,
-        },
-        "figure": str(figure) if figure else None,
-    }
+        picture_format(figure)  # what is wrong is said before anything is asked
+    with place(database, server) as here:
+        found = here.rule(rule_id)
+        if figure is not None:
+            here.draw(found, figure)
+        item = here.details(found)
+    item["figure"] = str(figure) if figure else None
     if as_json:
         print_json(item)
     else:
         _print_rule(item)
-
-
-# Names that stand for a rule of the newest finished job: highest training fitness, highest validation fitness.
-NEWEST = {"champion": "champion", "best": "best_validated"}
-
-
-def find_rule(store: Store, rule_id: str) -> FoundRule:
-    """The rule of this id, of an id that begins so, or of one of the names of NEWEST."""
-    if rule_id not in NEWEST:
-        return store.rule(rule_id)
-    for job in store.jobs(state="succeeded", limit=10):
-        chosen = (store.job(job.id).result or {}).get(NEWEST[rule_id])
-        if chosen:
-            return store.rule(chosen["id"])
-    raise InputError(f"no job of the record has a {rule_id} rule yet: `ruleforge evolve reward` finds one")
-
-
-def parameters_of(store: Store, found: FoundRule) -> dict[str, Any]:
-    """Of the family, as the newest job that found the rule had them; none for a rule that no job found."""
-    if not found.jobs:
-        return {}
-    parameters = store.job(found.jobs[0]).spec.get("parameters")
-    if not isinstance(parameters, dict):
-        raise InputError(f"the specification of job {found.jobs[0]}, which found the rule, is damaged in the record")
-    return parameters
 
 
 def _print_rule(item: dict[str, Any]) -> None:

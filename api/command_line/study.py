@@ -10,10 +10,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from api.command_line.app import Database, Json, Scheduler, Workers, app, print_json, progress, screen
+from api.command_line.app import Database, Json, Scheduler, Server, Workers, app, print_json, progress, screen
 from api.command_line.display import JobDisplay, digits_for, note, number, plain_table, validation
 from api.command_line.evolve import PAUSING
 from api.command_line.interrupts import Interrupts
+from api.command_line.remote import one_place, study_there
 from ruleforge.spec import read_toml
 from ruleforge.store import open_store
 from workers.evaluators.choose import make_evaluator
@@ -36,16 +37,22 @@ def study(
         Path | None, typer.Option(help="Draw how soon the target was reached into this file (png, svg, pdf).")
     ] = None,
     database: Database = None,
+    server: Server = None,
     as_json: Json = False,
 ) -> None:
     """Run a specification with `replicates` seeds, in each of its `configurations`, and compare them.
 
     The same file in the same record is the same study: it goes on where it stood, and gives its result again when all
-    its jobs have ended.
+    its jobs have ended. With --server the service's runner runs the jobs, and Ctrl-C ends the watching alone.
     """
-    asked = read_study(read_toml(file))
+    one_place(database, server)
+    given = read_toml(file)
+    asked = read_study(given)
     if figure is not None:
         picture_format(figure)  # what is wrong is said before anything is run
+    if server is not None:
+        _say(study_there(server, given, detach), figure, as_json)
+        return
     with open_store(database_url(database)) as store:
         id = submit_study(store, asked)
         if detach:
@@ -58,6 +65,10 @@ def study(
                     result = run_study(store, id, evaluator, observer=display, stop=interrupts.requested)
             finally:
                 evaluator.close()
+    _say(result, figure, as_json)
+
+
+def _say(result: Mapping[str, Any], figure: Path | None, as_json: bool) -> None:
     if figure is not None:
         draw_study(result, figure)
     if as_json:

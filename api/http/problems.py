@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from ruleforge.errors import InputError, SpecificationError, StoreError
+from ruleforge.errors import AmbiguousError, InputError, SpecificationError, StoreError
 
 MEDIA_TYPE = "application/problem+json"
 # How soon, in seconds, a client should ask again when the record is out of reach or a queue is full.
@@ -94,11 +94,13 @@ def conflicts() -> Iterator[None]:
 
 @contextmanager
 def not_found(what: str) -> Iterator[None]:
-    """What the record refuses in this block is not there: 404."""
+    """What the record refuses in this block is not there: 404, which names the candidates if there are several."""
     try:
         yield
     except StoreError:
         raise
+    except AmbiguousError as error:
+        raise Problem(HTTPStatus.NOT_FOUND, str(error)) from None
     except InputError:
         raise Problem(HTTPStatus.NOT_FOUND, what) from None
 

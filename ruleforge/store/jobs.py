@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from ruleforge.errors import InputError, unknown_name
+from ruleforge.errors import AmbiguousError, InputError, unknown_name
 from ruleforge.store import leases
 from ruleforge.store.cursors import checked_limit, cursor, place
 from ruleforge.store.database import finite_json, is_text
@@ -77,7 +77,7 @@ def find_job(connection: Connection, prefix: str, record: str) -> JobRecord:
     if not ids:
         raise _unknown(prefix, record)
     if len(ids) > 1:
-        raise InputError(f"several jobs begin with {prefix!r} ({', '.join(sorted(ids)[:3])}, …): write more of the id")
+        raise AmbiguousError("jobs", prefix, ids)
     query = (
         select(jobs, checkpoints.c.search_state, results.c.result)
         .outerjoin(checkpoints, checkpoints.c.job == jobs.c.number)

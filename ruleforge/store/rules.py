@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, false, func, select, update
 
-from ruleforge.errors import InputError
+from ruleforge.errors import AmbiguousError, InputError
 from ruleforge.store.behaviours import Recorded, none_if_lowest, rename
 from ruleforge.store.bulk import insert_numbered, json_text
 from ruleforge.store.database import chunks, finite, is_text
@@ -78,7 +78,7 @@ def find_rule(connection: Connection, prefix: str, record: str) -> FoundRule:
     if not ids:
         raise InputError(f"no rule {prefix!r} in {record}: `ruleforge rules` lists them")
     if len(ids) > 1:
-        raise InputError(f"several rules begin with {prefix!r} ({', '.join(sorted(ids)[:3])}, …): write more of the id")
+        raise AmbiguousError("rules", prefix, ids)
     row: Any = connection.execute(select(rules).where(rules.c.id == ids[0])).one()
     its = (behaviours.c.task == row.task, behaviours.c.behaviour == row.behaviour)
     group: Any = connection.execute(select(behaviours).where(*its)).one_or_none()

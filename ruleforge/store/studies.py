@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from ruleforge.errors import InputError
+from ruleforge.errors import AmbiguousError, InputError
 from ruleforge.store.jobs import create_job
 from ruleforge.store.records import NewStudy, StudyRecord
 from ruleforge.store.rules import begins_with
@@ -54,9 +54,7 @@ def find_study(connection: Connection, prefix: str, record: str) -> StudyRecord:
     if not ids:
         raise InputError(f"no study {prefix!r} in {record}: `ruleforge study FILE.toml` makes one")
     if len(ids) > 1:
-        raise InputError(
-            f"several studies begin with {prefix!r} ({', '.join(sorted(ids)[:3])}, …): write more of the id"
-        )
+        raise AmbiguousError("studies", prefix, ids)
     row: Any = connection.execute(select(studies).where(studies.c.id == ids[0])).one()
     query = (
         select(study_jobs.c.configuration, jobs.c.id)
