@@ -149,8 +149,6 @@ class Record:
 
     def rules(self, query: RuleQuery) -> Iterator[dict[str, Any]]:
         """As `Place`."""
-        if query.task is not None:
-            family_class(query.task)  # refuses an unknown name
         cursor = None
         while True:
             page = self._store.browse(query, cursor, PAGE)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -13,6 +12,7 @@ from api.command_line.display import digits_for, number, rule_cell, validation
 from api.command_line.listing import Column, listing
 from api.command_line.places import place
 from ruleforge.errors import InputError, unknown_name
+from ruleforge.family import family_class
 from ruleforge.store import SORTS, STATES, RuleQuery
 
 # Digits of a rule's id in a table: as many as a job has, and any command takes them.
@@ -20,10 +20,9 @@ SHOWN_DIGITS = 12
 OneTask = Annotated[str | None, typer.Option("--task", help="Only of this task family.")]
 
 
-def _first(items: Iterator[dict[str, Any]], top: int | None) -> list[dict[str, Any]]:
+def _check(top: int | None) -> None:
     if top is not None and top < 1:
         raise InputError(f"--top: expected 1 or more, and {top} came")
-    return list(islice(items, top))
 
 
 @app.command()
@@ -37,10 +36,11 @@ def jobs(
     as_json: Json = False,
 ) -> None:
     """List the jobs of the record, or of a service, newest first."""
+    _check(top)
     if state is not None and state not in STATES:
         raise InputError(unknown_name("state", state, STATES), pointer="/state")
     with place(database, server) as here:
-        listed = _first(here.jobs(state, task, study), top)
+        listed = list(islice(here.jobs(state, task, study), top))
     if as_json:
         print_json({"jobs": listed})
         return
@@ -82,13 +82,16 @@ def rules(
 
     By validation fitness, then training fitness, unless --sort says otherwise.
     """
+    _check(top)
+    if task is not None and server is None:
+        family_class(task)  # refuses an unknown name
     if sort not in SORTS:
         raise InputError(unknown_name("sort", sort, SORTS), pointer="/sort")
     query = RuleQuery(
         task=task, known=known, min_fitness=min_fitness, max_complexity=max_complexity, text=text, sort=sort
     )
     with place(database, server) as here:
-        listed = _first(here.rules(query), top)
+        listed = list(islice(here.rules(query), top))
     if as_json:
         print_json({"rules": listed})
         return
