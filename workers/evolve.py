@@ -71,8 +71,8 @@ class SilentObserver:
         """Nothing."""
 
 
-def new_job(spec: JobSpec, priority: int = 0) -> NewJob:
-    """The job of a specification, as it is recorded."""
+def new_job(spec: JobSpec, priority: int = 0, started_from: str | None = None) -> NewJob:
+    """The job of a specification, as it is recorded; started_from: id of the job whose front it starts from."""
     return NewJob(
         task=spec.task,
         spec=spec.model_dump(mode="json", exclude={"name", "notes", "tags"}),
@@ -82,10 +82,17 @@ def new_job(spec: JobSpec, priority: int = 0) -> NewJob:
         tags=spec.tags,
         versions=versions(spec.family()),
         priority=priority,
+        started_from=started_from,
     )
 
 
-def submit(store: Store, spec: JobSpec, priority: int = 0, request: RequestKey | None = None) -> str:
+def submit(
+    store: Store,
+    spec: JobSpec,
+    priority: int = 0,
+    request: RequestKey | None = None,
+    started_from: str | None = None,
+) -> str:
     """Record a job, queued, and return its id; of two queued ones that of higher priority is run first.
 
     request: of a client that may send it again; the id is then that of the job that it made the first time.
@@ -95,7 +102,7 @@ def submit(store: Store, spec: JobSpec, priority: int = 0, request: RequestKey |
             f"replicates: a job has one seed, and {spec.replicates} were asked for: run `ruleforge study FILE.toml`",
             pointer="/replicates",
         )
-    job = new_job(spec, priority)
+    job = new_job(spec, priority, started_from)
     return store.create_job(job) if request is None else store.create_job_once(job, request).id
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ruleforge.errors import InputError, SpecificationError
-from ruleforge.spec import Budget, JobSpec, job_spec
-from ruleforge.store import Extension, JobRecord, RequestKey, RevisionError, RollBack, Store
+from ruleforge.spec import Budget, JobSpec, job_spec, limits
+from ruleforge.store import EXTENSION, Extension, JobRecord, RequestKey, RevisionError, RollBack, Store
 from workers.evolve import CUT, new_job
 
 # How often a job is read again that others change meanwhile.
@@ -25,14 +25,16 @@ _SAID = {
 }
 
 
-def extend(store: Store, job_id: str, budget: Mapping[str, Any], request: RequestKey | None = None) -> JobRecord:
+def extend(store: Store, job_id: str, budget: Any, request: RequestKey | None = None) -> JobRecord:
     """Give an evolution that nobody runs other limits, and queue it; the job as it is then.
 
-    budget: as in a specification. It takes the place of all limits that the job had, and each limit has to be larger
-    than what ran. The history, and the front at its end, are those of a job that had this budget from the first. A job
-    that is on its way to exactly these limits is left as it is. Raises InputError for what cannot be taken further,
-    and nothing is changed then.
+    budget: as in a specification, where a number alone is one of evaluations. It takes the place of all limits that the
+    job had, and each limit has to be larger than what ran. The history, and the front at its end, are those of a job
+    that had this budget from the first. A job that is on its way to exactly these limits is left as it is, and so is
+    any for a request that came before. Raises InputError for what cannot be taken further, and nothing is changed then.
     """
+    if request is not None and store.made_by(request, EXTENSION) is not None:
+        return store.job(job_id)
     for _ in range(TRIES):
         job = store.job(job_id)
         if job.kind != "evolution":
@@ -53,11 +55,12 @@ def extend(store: Store, job_id: str, budget: Mapping[str, Any], request: Reques
     raise InputError(f"job {job_id} changes all the time: pause it first with `ruleforge pause {job_id}`")
 
 
-def _further(job: JobRecord, budget: Mapping[str, Any]) -> JobSpec:
+def _further(job: JobRecord, budget: Any) -> JobSpec:
     """The job's specification with the other limits."""
+    budget = limits(budget)
     if not isinstance(budget, Mapping) or not any(value is not None for value in budget.values()):
-        limits = ", ".join(Budget.model_fields)
-        raise SpecificationError([("/budget", f"expected a limit that the job goes on to, one or more of {limits}")])
+        names = ", ".join(Budget.model_fields)
+        raise SpecificationError([("/budget", f"expected a limit that the job goes on to, one or more of {names}")])
     return job_spec({**job.spec, "name": job.name, "notes": job.notes, "tags": job.tags, "budget": dict(budget)})
 
 
@@ -85,8 +88,8 @@ def _extension(job: JobRecord, spec: JobSpec) -> Extension:
 
 def said(budget: Budget) -> str:
     """The limits of a budget in words."""
-    limits = {name: value for name, value in budget.model_dump().items() if value is not None}
-    return ", ".join(_SAID[name].format(value) for name, value in limits.items())
+    stated = {name: value for name, value in budget.model_dump().items() if value is not None}
+    return ", ".join(_SAID[name].format(value) for name, value in stated.items())
 
 
 def _too_small(job: JobRecord, budget: Budget, generation: int) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,7 @@ from workers.evaluators.interface import Evaluator, never
 from workers.evolve import Observer, run_job, submit
 from workers.extension import extend
 from workers.scoring import rule_object
+from workers.starting import from_front
 
 DEFAULT_DATABASE = "sqlite:///ruleforge.db"
 
@@ -134,6 +135,7 @@ def evolve(
     generations: int | None = None,
     time: float | None = None,
     target: float | None = None,
+    from_job: str | Result | None = None,
     **specification: Any,
 ) -> Result:
     """Evolve rules for a task, and tell `observer` how it goes; `ruleforge.evolve` without what is shown.
@@ -143,11 +145,13 @@ def evolve(
     given = {**(read_toml(Path(config)) if config is not None else {}), **specification, "task": task}
     if stated := _stated(generations, time, target):
         given["budget"] = {**as_table(given.get("budget", {})), **stated}
-    spec = job_spec(given)
+    spec, source = job_spec(given), None
     evaluator = make_evaluator(scheduler, workers)
     try:
         with open_store(database_url(db)) as store:
-            return run_to_result(store, submit(store, spec), evaluator, observer, stop)
+            if from_job is not None:
+                spec, source = from_front(store, _id_of(from_job), given)
+            return run_to_result(store, submit(store, spec, started_from=source), evaluator, observer, stop)
     finally:
         evaluator.close()
 
@@ -178,6 +182,12 @@ def run_to_result(
     return as_result(raw)
 
 
+def _id_of(job: Any) -> str:
+    if not isinstance(job, str | Result):
+        raise InputError(f"expected the id of a job, or its result, and {job!r} came")
+    return job.job if isinstance(job, Result) else job
+
+
 def resume(
     job: str | Result,
     *,
@@ -199,13 +209,11 @@ def resume(
     to be larger than what ran. job: its id, or the beginning of it, or its result; the others as in `evolve`.
     Raises InputError for a job that cannot go on, and nothing is changed then.
     """
-    if not isinstance(job, str | Result):
-        raise InputError(f"job: expected the id of a job, or its result, and {job!r} came")
     larger = {**({} if budget is None else as_table(budget)), **_stated(generations, time, target)}
     evaluator = make_evaluator(scheduler, workers)
     try:
         with open_store(database_url(db), create=False) as store:
-            id = store.job(job.job if isinstance(job, Result) else job).id
+            id = store.job(_id_of(job)).id
             if larger:
                 extend(store, id, larger)
             return run_to_result(store, id, evaluator, observer, stop)

@@ -55,9 +55,16 @@ class Client:
     # Jobs
 
     def submit(
-        self, specification: Mapping[str, Any] | None = None, *, idempotency_key: str | None = None, **keys: Any
+        self,
+        specification: Mapping[str, Any] | None = None,
+        *,
+        from_job: str | None = None,
+        idempotency_key: str | None = None,
+        **keys: Any,
     ) -> Job:
         """Queue an evolution: a job specification as a mapping, as keywords (which go over it), or both.
+
+        from_job: id of a job of the same task, whose front becomes the seed rules that the search starts from.
 
         Sent again when the answer is lost, it is still one job, because it carries an Idempotency-Key: its own, or
         yours, if two processes might submit the same.
@@ -68,7 +75,7 @@ class Client:
                 f"replicates: a job has one seed, and {given['replicates']!r} were asked for: use submit_study",
                 pointer="/replicates",
             )
-        return Job(self._connection, self._queued("/jobs", given, idempotency_key))
+        return Job(self._connection, self._queued("/jobs", given, idempotency_key, {"from": from_job}))
 
     def submit_study(
         self, specification: Mapping[str, Any] | None = None, *, idempotency_key: str | None = None, **keys: Any
@@ -79,9 +86,11 @@ class Client:
             raise InputError("replicates: a study has 2 or more, and 1 came: use submit", pointer="/replicates")
         return self._queued("/jobs", given, idempotency_key)
 
-    def _queued(self, path: str, body: Mapping[str, Any], key: str | None) -> Json:
+    def _queued(
+        self, path: str, body: Mapping[str, Any], key: str | None, query: Mapping[str, str | None] | None = None
+    ) -> Json:
         headers = {"Idempotency-Key": key or secrets.token_hex(16)}
-        answer: Json = self._connection.json("POST", path, body=dict(body), headers=headers)
+        answer: Json = self._connection.json("POST", path, query=query, body=dict(body), headers=headers)
         return answer
 
     def job(self, id: str) -> Job:

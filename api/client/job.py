@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -68,6 +69,17 @@ class Job:
         """Put it back into the queue."""
         return self._asked("resume")
 
+    def extend(self, budget: int | Mapping[str, Any], *, idempotency_key: str | None = None) -> Job:
+        """Queue it to go on to larger limits, as if it had had these from the first; it may have ended.
+
+        budget: as in a specification, or a number of evaluations; it takes the place of all limits that the job had.
+        The same request, sent again when the answer is lost, extends it once.
+        """
+        headers = {"Idempotency-Key": idempotency_key or secrets.token_hex(16)}
+        body = {"budget": dict(budget) if isinstance(budget, Mapping) else budget}
+        self.info = self._connection.json("POST", f"/jobs/{self.id}/extend", body=body, headers=headers)
+        return self
+
     def cancel(self) -> Job:
         """End it without a result."""
         return self._asked("cancel")
@@ -88,15 +100,17 @@ class Job:
     def events(self, after: int = 0, *, timeout: float | None = None) -> Iterator[Event]:
         """What happened and happens to the job, from the first event after the id `after`, until it has ended.
 
-        Each event comes once and in order: a connection that breaks is taken up again where it broke, also when the
-        service was started anew meanwhile. Raises ServiceError if it stays away for two minutes, and WaitTimeoutError
-        if the job has not ended after `timeout` seconds.
+        A job that was taken further has states of an end before its last one. Each event comes once and in order: a
+        connection that breaks is taken up again where it broke, also when the service was started anew meanwhile.
+        Raises ServiceError if it stays away for two minutes, and WaitTimeoutError if the job has not ended after
+        `timeout` seconds.
         """
         end = None if timeout is None else time.monotonic() + timeout
         pauses = Pauses(PATIENCE_SECONDS)
         while True:
             silence = self._silence(end)
             broken: httpx.TransportError | None = None
+            at_an_end = False  # which is the last one if nothing more comes
             try:
                 with self._connection.stream(f"/jobs/{self.id}/events", _headers(after), silence) as response:
                     if response.status_code == httpx.codes.NO_CONTENT:
@@ -107,9 +121,10 @@ class Job:
                             if event.id <= after:
                                 continue
                             after, pauses = event.id, Pauses(PATIENCE_SECONDS)
+                            at_an_end = event.kind == "state" and event.data["state"] in END_STATES
                             yield event
-                            if event.kind == "state" and event.data["state"] in END_STATES:
-                                return
+                        if at_an_end:
+                            return
             except httpx.TransportError as error:
                 broken = error
             if pauses.over:
@@ -143,13 +158,17 @@ class Job:
         return self._waited(progress or None, timeout)
 
     def _waited(self, tell: Callable[[Event], None] | None, timeout: float | None) -> Result | Evaluation:
-        reason = ""
-        for event in self.events(timeout=timeout):
-            if event.kind == "state":
-                reason = str(event.data.get("reason") or "")
-            if tell is not None:
-                tell(event)
-        self.refresh()
+        reason, newest = "", 0
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:  # once, unless somebody takes the job further just when it has ended
+            for event in self.events(newest, timeout=None if end is None else max(0.0, end - time.monotonic())):
+                newest = event.id
+                if event.kind == "state":
+                    reason = str(event.data.get("reason") or "")
+                if tell is not None:
+                    tell(event)
+            if self.refresh().ended:
+                break
         if self.state == "failed":
             raise EvaluationError(f"job {self.id} failed: {reason or 'nothing is recorded of why'}")
         return self.result()

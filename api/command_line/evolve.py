@@ -29,6 +29,7 @@ from api.command_line.remote import one_place, resume_there
 from api.command_line.specification import (
     Config,
     Evaluations,
+    From,
     Generations,
     Seconds,
     Seed,
@@ -41,7 +42,9 @@ from ruleforge.store import END_STATES, Store, open_store
 from workers.evaluators import Evaluator
 from workers.evaluators.choose import make_evaluator
 from workers.evolve import run_job, submit, unfinished_result
+from workers.extension import extend
 from workers.interface import database_url
+from workers.starting import from_front
 
 # What Ctrl-C says while a job runs.
 PAUSING = "Pausing: the generation in flight is dropped, everything before it is recorded (again to end at once) …"
@@ -59,6 +62,7 @@ def evolve(
     target: Target = None,
     config: Config = None,
     settings: Settings = None,
+    from_job: From = None,
     detach: Annotated[
         bool, typer.Option("--detach", help="Only queue the job and print its id; `ruleforge runner` runs it.")
     ] = False,
@@ -71,14 +75,22 @@ def evolve(
     Without any limit: until the family's target or 1000 distinct rules.
     """
     limits = {"generations": generations, "evaluations": budget, "seconds": time, "target": target}
-    spec = job_spec(given_specification(task, seed, limits, config, settings))
+    given = given_specification(task, seed, limits, config, settings)
+    spec = job_spec(given)
+
+    def submitted(store: Store) -> str:
+        if from_job is None:
+            return submit(store, spec, priority)
+        seeded, source = from_front(store, from_job, given)
+        return submit(store, seeded, priority, started_from=source)
+
     if detach:
         with open_store(database_url(database)) as store:
-            _say_queued(store, submit(store, spec, priority), as_json)
+            _say_queued(store, submitted(store), as_json)
         return
     evaluators = closing(make_evaluator(scheduler, workers, warn=note))
-    with evaluators as evaluator, open_store(database_url(database)) as store:
-        _run(store, submit(store, spec, priority), evaluator, _again(database, scheduler), as_json)
+    with evaluators as evaluator, open_store(database_url(database), create=from_job is None) as store:
+        _run(store, submitted(store), evaluator, _again(database, scheduler), as_json)
 
 
 @app.command()
@@ -86,8 +98,12 @@ def resume(
     job: Annotated[str, typer.Argument(metavar="JOB", help="Id of a job, or the beginning of it.")],
     workers: Workers = None,
     scheduler: Scheduler = None,
+    generations: Generations = None,
+    budget: Evaluations = None,
+    time: Seconds = None,
+    target: Target = None,
     detach: Annotated[
-        bool, typer.Option("--detach", help="Only put the paused job back into the queue of `ruleforge runner`.")
+        bool, typer.Option("--detach", help="Only put the job back into the queue of `ruleforge runner`.")
     ] = False,
     database: Database = None,
     server: Server = None,
@@ -95,24 +111,32 @@ def resume(
 ) -> None:
     """Continue a job where its last committed generation stood; of a finished job, print the stored result.
 
-    With --server the service's runner goes on with it; `ruleforge watch` shows how.
+    With a limit it goes on to that, a finished job too, as if it had had no other from the first: the history is the
+    same to the bit. Every limit is one in all, and larger than what ran. With --server the service's runner goes on
+    with it; `ruleforge watch` shows how.
     """
     one_place(database, server)
+    stated = {"generations": generations, "evaluations": budget, "seconds": time, "target": target}
+    limits = {name: value for name, value in stated.items() if value is not None}
     if server is not None:
-        resume_there(server, job, as_json)
+        resume_there(server, job, limits, as_json)
         return
     with open_store(database_url(database), create=False) as store:
         record = store.job(job)
         if detach:
-            if record.state != "queued":
+            if limits:
+                extend(store, record.id, limits)
+            elif record.state != "queued":
                 store.set_state(record.id, "queued", "resumed", allowed=("paused",))
             _say_queued(store, record.id, as_json)
             return
-        if record.state in END_STATES:
+        if record.state in END_STATES and not limits:
             scheduler = None  # nothing will be scored
             if not as_json:
                 note(f"Job {record.id} has {record.state}; this is its stored result.")
         with closing(make_evaluator(scheduler, workers, warn=note)) as evaluator:
+            if limits:
+                extend(store, record.id, limits)
             _run(store, record.id, evaluator, _again(database, scheduler), as_json)
 
 

@@ -65,10 +65,13 @@ def say_queued(job: Job, as_json: bool) -> None:
         screen().print(job.id)
 
 
-def resume_there(server: str, id: str, as_json: bool) -> None:
-    """Put a paused job of a service back into its queue; of a finished one, print the result."""
+def resume_there(server: str, id: str, limits: Mapping[str, Any], as_json: bool) -> None:
+    """Put a paused job of a service back into its queue, or any with larger limits; of a finished one, the result."""
     with service(server) as client:
         job = client.job(id)
+        if limits:
+            say_queued(job.extend(limits), as_json)
+            return
         if job.state in END_STATES and job.info["result"] is not None:
             if as_json:
                 print_json(as_result_object(job))

@@ -21,6 +21,11 @@ Seconds = Annotated[float | None, typer.Option("--time", metavar="SECONDS", help
 Target = Annotated[float | None, typer.Option(help="Stop at this training fitness.")]
 Config = Annotated[Path | None, typer.Option(help="A job specification in TOML; options go over it.")]
 
+From = Annotated[
+    str | None,
+    typer.Option("--from", metavar="JOB", help="Start from the front of this job, of the same task and record."),
+]
+
 
 def given_specification(
     task: str | None,

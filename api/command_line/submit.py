@@ -13,12 +13,14 @@ from api.command_line.remote import say_queued, service
 from api.command_line.specification import (
     Config,
     Evaluations,
+    From,
     Generations,
     Seconds,
     Seed,
     Target,
     given_specification,
 )
+from ruleforge.errors import InputError
 from ruleforge.spec import job_spec
 
 
@@ -35,6 +37,7 @@ def submit(
     target: Target = None,
     config: Config = None,
     settings: Settings = None,
+    from_job: From = None,
     as_json: Json = False,
 ) -> None:
     """Queue a job at a service, with the options of `evolve`, and print its id; `ruleforge watch` shows it.
@@ -46,13 +49,15 @@ def submit(
     spec = job_spec(given)  # what is wrong is said before anything is sent
     with service(server) as client:
         if spec.replicates > 1:
+            if from_job is not None:
+                raise InputError("expected --from or replicates, and both came: a study starts from no front")
             study = client.submit_study(given)
             if as_json:
                 print_json(study)
             else:
                 screen().print(study["study"])
             return
-        job = client.submit(given)
+        job = client.submit(given, from_job=from_job)
         say_queued(job, as_json)
     if not as_json:
         note(f"Watch it with: ruleforge watch {job.id} --server {client.url}")

@@ -14,14 +14,14 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from api.http.models import Description, ExportedRule
+from api.http.models import Description, ExportedRule, Extension
 from api.http.problems import ProblemDetails
 from api.http.telemetry import REQUEST_ID
 from ruleforge.spec import JobSpec
 from workers.evaluation import EvaluationSpec
 
 # Read or sent by routes themselves, so that the framework does not know them.
-OWN = (JobSpec, EvaluationSpec, Description, ExportedRule, ProblemDetails)
+OWN = (JobSpec, EvaluationSpec, Description, ExportedRule, Extension, ProblemDetails)
 # The framework's own errors, which are never sent.
 NEVER_SENT = ("HTTPValidationError", "ValidationError")
 METHODS = ("get", "post", "patch", "delete")

@@ -116,20 +116,21 @@ class EventHub:
         job: of `watching`. Nothing is to be done at the end here: a stream that nobody reads is given up in the middle,
         and who knows when.
         """
+        at_an_end = False  # which is the last one if nothing follows: a job may have been taken further
         while not self.closing:
             changed, known = job.changed, job.newest
             batch = await self._reach(self._store.events, job_id, after, BATCH)
             for event in batch or ():
-                after = event["id"]
+                after, at_an_end = event["id"], is_end(event)
                 yield event
-                if is_last(event):
-                    return
             if batch is None:
                 await asyncio.sleep(RETRY_SECONDS)
+            elif not batch and at_an_end:
+                return
             elif not batch and known <= after:
                 await changed.wait()
 
 
-def is_last(event: dict[str, Any]) -> bool:
-    """Whether nothing follows: a job that has ended never changes again."""
+def is_end(event: dict[str, Any]) -> bool:
+    """Whether the job ended with this event: nothing follows, unless somebody takes it further."""
     return event["kind"] == "state" and event["payload"].get("state") in END_STATES

@@ -21,9 +21,12 @@ from api.http.problems import ACCEPTED, Problem, conflicts, responses
 from api.http.service import Here
 from api.http.studies import study_object
 from api.http.tables import front_table, generations_table, latex_table
+from ruleforge.errors import InputError
 from ruleforge.spec import JobSpec, job_spec
 from ruleforge.store import END_STATES, JobRecord, RevisionError
 from workers.evolve import submit
+from workers.extension import extend
+from workers.starting import from_front
 from workers.study import study as read_study
 from workers.study import submit_study
 
@@ -39,6 +42,12 @@ def etag(job: JobRecord) -> str:
     return f'"{job.id}-{job.revision}"'
 
 
+class SubmissionQuery(StrictQuery):
+    """What goes beside a specification."""
+
+    from_job: Text | None = Field(None, alias="from", description="id of the job whose front to start from")
+
+
 @router.post(
     "/jobs",
     status_code=HTTPStatus.ACCEPTED,
@@ -48,20 +57,30 @@ def etag(job: JobRecord) -> str:
     dependencies=[in_json],
 )
 def submit_job(
-    here: Here, body: Annotated[Body[JobSpec], Depends(body_of(JobSpec))], key: RequestKeyHeader = None
+    here: Here,
+    body: Annotated[Body[JobSpec], Depends(body_of(JobSpec))],
+    query: Annotated[SubmissionQuery, Query()],
+    key: RequestKeyHeader = None,
 ) -> Response:
     """Queue an evolution. The answer has the specification with every default filled in.
 
-    With `replicates` > 1 it is a study: one job for each seed, and Location names the study.
+    `from` names a job of the same task, whose front becomes seed rules of the specification. With `replicates` > 1 it
+    is a study: one job for each seed, and Location names the study.
     """
-    spec = job_spec(body.given)
-    request = remembered(key, "jobs", body.given)
+    spec, source = job_spec(body.given), query.from_job
+    if source is not None:
+        if spec.replicates > 1:
+            raise InputError(
+                "expected from or replicates, and both came: a study starts from no front", pointer="/from"
+            )
+        spec, source = from_front(here.store, source, body.given)
+    request = remembered(key, "jobs" if source is None else f"jobs from {source}", body.given)
     content: models.JobDetails | models.Study
     if spec.replicates > 1:
         study = submit_study(here.store, read_study(body.given), request=request)
         location, content = f"{PREFIX}/studies/{study}", study_object(here.store, study)
     else:
-        id = submit(here.store, spec, request=request)
+        id = submit(here.store, spec, request=request, started_from=source)
         location, content = f"{PREFIX}/jobs/{id}", job_details(here.store.job(id))
     return JSONResponse(content.model_dump(mode="json"), HTTPStatus.ACCEPTED, {"Location": location})
 
@@ -164,6 +183,27 @@ def pause_job(here: Here, job: OneJob) -> models.JobDetails:
 def resume_job(here: Here, job: OneJob) -> models.JobDetails:
     """Put a paused job back into the queue; it goes on where it stood."""
     return _move(here, job, "resume")
+
+
+@router.post(
+    "/jobs/{id}/extend",
+    openapi_extra=described(models.Extension),
+    responses=responses(400, 404, 409, 413, 415, 422),
+    dependencies=[in_json],
+)
+def extend_job(
+    here: Here,
+    job: OneJob,
+    body: Annotated[Body[models.Extension], Depends(body_of(models.Extension))],
+    key: RequestKeyHeader = None,
+) -> models.JobDetails:
+    """Queue a job, also one that has ended, to go on to larger limits, as if it had had these from the first.
+
+    A job that runs has to be paused before; jobs of a study keep its limits. The result comes anew at the new end.
+    """
+    request = remembered(key, f"extend {job.id}", body.given)
+    with conflicts():
+        return job_details(extend(here.store, job.id, body.given["budget"], request))
 
 
 @router.post("/jobs/{id}/cancel", responses=responses(404, 409), dependencies=[in_json])

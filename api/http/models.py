@@ -7,6 +7,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ruleforge.spec import Budget
+
 Item = TypeVar("Item")
 Links = dict[str, str]
 State = Literal["queued", "running", "paused", "succeeded", "failed", "cancelled"]
@@ -137,6 +139,7 @@ class Job(BaseModel):
     tags: list[str]
     created: datetime
     updated: datetime
+    started_from: str | None = Field(description="id of the job whose front its search started from")
     spec_hash: str = Field(description="of the specification without name, notes and tags")
     spec: dict[str, Any] = Field(description="the specification with every default filled in")
     progress: Progress
@@ -182,6 +185,14 @@ class Description(BaseModel):
     name: str | None = Field(None, max_length=200)
     notes: str | None = Field(None, max_length=10_000)
     tags: tuple[str, ...] | None = Field(None, max_length=50)
+
+
+class Extension(BaseModel):
+    """How far a job is to be taken: limits in all, each larger than what ran; they replace all that it had."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    budget: Budget
 
 
 class AxisObject(BaseModel):

@@ -28,6 +28,8 @@ def job_links(job: JobRecord) -> dict[str, str]:
     here = f"{PREFIX}/jobs/{job.id}"
     parts = ("events", "history", "front") if job.kind == "evolution" else ("events",)
     asked = [name for name, (_, allowed) in ACTIONS.items() if job.state in allowed]
+    if job.kind == "evolution" and job.state != "running":
+        asked.append("extend")
     return {"self": here, **{name: f"{here}/{name}" for name in (*parts, *asked)}}
 
 

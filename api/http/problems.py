@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from ruleforge.errors import AmbiguousError, InputError, SpecificationError, StoreError
+from ruleforge.store import KeyReusedError
 
 MEDIA_TYPE = "application/problem+json"
 # How soon, in seconds, a client should ask again when the record is out of reach or a queue is full.
@@ -86,7 +87,7 @@ def conflicts() -> Iterator[None]:
     """What the record refuses in this block is not wrong in itself, but does not fit the state that it is in: 409."""
     try:
         yield
-    except StoreError:
+    except (StoreError, SpecificationError, KeyReusedError):  # which is wrong in whatever state
         raise
     except InputError as error:
         raise Problem(HTTPStatus.CONFLICT, str(error)) from None

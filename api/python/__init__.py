@@ -26,6 +26,7 @@ def evolve(
     generations: int | None = None,
     time: float | None = None,
     target: float | None = None,
+    from_job: str | Result | None = None,
     **specification: Any,
 ) -> Result:
     """Evolve rules for a task and return the front, validated on unseen instances.
@@ -33,6 +34,8 @@ def evolve(
     `specification` holds keys of the job specification, e.g. seed=1, budget=1000 (so many evaluations) or
     budget={"evaluations": 500, "seconds": 60}, parameters={"learning_rate": 5}; they go over those of the TOML file
     `config`. generations, time (in seconds) and target are further limits, as the options of `ruleforge evolve`.
+    from_job: a job of the same task and record (its id, or its result), from whose front the search starts: its rules
+    become seed rules of the specification.
 
     progress: show how it goes, in a notebook as a display that changes, else on standard error [default: in notebooks
     and where Python is used interactively]. While it is shown, Ctrl-C (a notebook's "interrupt") pauses the job:
@@ -55,6 +58,7 @@ def evolve(
             generations=generations,
             time=time,
             target=target,
+            from_job=from_job,
             **specification,
         )
         return watch.told(result)

@@ -29,11 +29,12 @@ from ruleforge.store.records import (
     ScoreRecord,
     StudyRecord,
 )
-from ruleforge.store.requests import KeyReusedError
+from ruleforge.store.requests import EXTENSION, KeyReusedError
 from ruleforge.store.store import Store, open_store
 
 __all__ = [
     "END_STATES",
+    "EXTENSION",
     "KEEP",
     "LEASE_SECONDS",
     "SORTS",

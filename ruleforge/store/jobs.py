@@ -236,7 +236,10 @@ def take(
 
 def _refuse_unless(allowed: Collection[str], job: Any, what: str) -> None:
     if job.state in END_STATES:
-        raise InputError(f"job {job.id} has {job.state} and cannot {what}: submit its specification as a new job")
+        raise InputError(
+            f"job {job.id} has {job.state} and cannot {what}: `ruleforge resume {job.id} --budget N` takes it further, "
+            "or submit its specification as a new job"
+        )
     if job.state not in allowed:
         raise InputError(
             f"job {job.id} is {job.state} and cannot {what}: expected a job that is {' or '.join(allowed)}"

@@ -16,6 +16,8 @@ from ruleforge.store.database import insert_new, is_text
 from ruleforge.store.records import Created, RequestKey
 from ruleforge.store.schema import requests
 
+# What a request makes of a job that there is already.
+EXTENSION = "extension"
 # A key older than this is forgotten, and may be used anew.
 REMEMBERED = timedelta(hours=24)
 
@@ -37,17 +39,27 @@ def once(connection: Connection, request: RequestKey, kind: str, create: Callabl
     row = {"key": request.key, "digest": request.digest, "kind": kind, "made": "", "created": now}
     insert_new(connection, requests, [row])
     mine = requests.c.key == request.key
-    known: Any = connection.execute(select(requests).where(mine)).one()
-    if (known.digest, known.kind) != (request.digest, kind):
+    before = known(connection, request, kind)
+    if before is not None:
+        return Created(before, replayed=True)
+    id = create()
+    connection.execute(update(requests).where(mine).values(made=id))
+    return Created(id, replayed=False)
+
+
+def known(connection: Connection, request: RequestKey, kind: str) -> str | None:
+    """What the same request made when it came before, None if it made nothing yet. Raises KeyReusedError as `once`."""
+    if not is_text(request.key):
+        return None
+    row: Any = connection.execute(select(requests).where(requests.c.key == request.key)).one_or_none()
+    if row is None or row.created < datetime.now(UTC) - REMEMBERED:
+        return None
+    if (row.digest, row.kind) != (request.digest, kind):
         raise KeyReusedError(
             f"the key {request.key!r} was used for another request in the last {REMEMBERED.total_seconds() / 3600:.0f} "
             "hours: send a new key with a new request"
         )
-    if known.made:
-        return Created(known.made, replayed=True)
-    id = create()
-    connection.execute(update(requests).where(mine).values(made=id))
-    return Created(id, replayed=False)
+    return row.made or None
 
 
 def forget(connection: Connection, made: str) -> None:

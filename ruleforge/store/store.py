@@ -36,7 +36,7 @@ from ruleforge.store.records import (
     ScoreRecord,
     StudyRecord,
 )
-from ruleforge.store.requests import once
+from ruleforge.store.requests import EXTENSION, known, once
 from ruleforge.store.statistics import statistics
 
 
@@ -259,7 +259,15 @@ class Store:
             if request is None:
                 extended()
             else:
-                once(connection, request, "extension", extended)
+                once(connection, request, EXTENSION, extended)
+
+    def made_by(self, request: RequestKey, kind: str) -> str | None:
+        """The id of what a request made when it came before, None if it did not; kind: of what it makes.
+
+        Raises KeyReusedError if the key came with another digest, or made another kind.
+        """
+        with self._database.reading() as connection:
+            return known(connection, request, kind)
 
     def create_study(self, study: NewStudy) -> str:
         """Record a study with its jobs, queued, and return its id; if it is there already, the id that it has.

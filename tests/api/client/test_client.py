@@ -56,6 +56,36 @@ def test_a_job_at_a_service_is_the_job_of_this_machine(server, client):
     assert list(job.events(after=seen[-1].id)) == []
 
 
+def test_a_job_is_taken_further_as_on_this_machine(server, client):
+    job = client.submit({**server.small, "seed": 21, "budget": {"evaluations": 40}})
+    first = job.wait()
+    seen = []
+    result = job.extend({"evaluations": 100}).wait(progress=seen.append)
+    here = local({**server.small, "seed": 21, "budget": {"evaluations": 100}})
+    assert (result.history, [item.rule for item in result.front]) == (here.history, [item.rule for item in here.front])
+    assert result.raw["evaluations"] == 100 != first.raw["evaluations"]
+    assert [event.data["state"] for event in seen if event.kind == "state"].count("succeeded") == 2
+    assert list(job.events()) == seen
+    assert list(job.events(after=seen[-1].id)) == []
+    assert job.extend(130).state in ("queued", "running")
+    assert job.wait().raw["evaluations"] == 130
+    with pytest.raises(InputError, match="expected more than what job"):
+        job.extend(130)
+    with pytest.raises(InputError, match="expected a limit that the job goes on to"):
+        job.extend({})
+
+
+def test_a_search_starts_from_the_front_of_another(server, client, done):
+    job = client.submit({**server.small, "seed": 22}, from_job=done["id"])
+    assert job.info["started_from"] == done["id"]
+    texts = [item["rule"] for item in done["result"]["front"]]
+    assert job.info["spec"]["grammar"]["seed_rules"] == texts
+    here = local({**server.small, "seed": 22, "grammar": {"seed_rules": texts}})
+    assert job.wait().history == here.history
+    with pytest.raises(InputError, match="no job"):
+        client.submit(server.small, from_job="f" * 12)
+
+
 def test_front_and_history(client, done):
     job = client.job(done["id"])
     result = job.result()

@@ -36,6 +36,22 @@ def test_submit_and_watch_are_evolve(server, here, at, command_line):
     assert "this is its stored result" in at("resume", id).err
 
 
+def test_resume_with_a_limit_and_submit_from_a_front(here, at, command_line):
+    id = at("submit", "reward", "--seed", "19", "--budget", "30", *command_line.small).out.strip()
+    first = at("watch", id, "--json").json
+    queued = at("resume", id, "--budget", "80", "--json").json
+    assert (queued["job"], queued["state"] in ("queued", "running", "succeeded")) == (id, True)
+    further = at("watch", id, "--json").json
+    local = here("evolve", "reward", "--seed", "19", "--budget", "80", *command_line.small, "--json").json
+    assert (further["history"], further["front"]) == (local["history"], local["front"])
+    refused = at("resume", id, "--budget", "80")
+    assert (refused.code, "expected more than what job" in refused.err) == (2, True)
+    other = at("submit", "reward", "--from", id, "--generations", "2", *command_line.small, "--json")
+    assert other.code == 0, other.err
+    assert at("watch", other.json["job"], "--json").json["generations"] == 2
+    assert first["evaluations"] == 30
+
+
 def test_watching_shows_the_generations(server, at, command_line):
     """A line now and then for who has no terminal, as `evolve` does."""
     id = at("submit", "reward", *QUICK, *command_line.small, "--json").json["job"]

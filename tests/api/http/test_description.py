@@ -22,6 +22,7 @@ OPERATIONS = {
     ("delete", "/api/v1/jobs/{id}"): "delete_job",
     ("post", "/api/v1/jobs/{id}/pause"): "pause_job",
     ("post", "/api/v1/jobs/{id}/resume"): "resume_job",
+    ("post", "/api/v1/jobs/{id}/extend"): "extend_job",
     ("post", "/api/v1/jobs/{id}/cancel"): "cancel_job",
     ("get", "/api/v1/jobs/{id}/events"): "watch_job",
     ("get", "/api/v1/jobs/{id}/history"): "get_history",

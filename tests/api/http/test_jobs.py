@@ -44,7 +44,7 @@ def test_a_finished_job_has_its_result(service, done):
     assert done["progress"] == {"fraction": 1.0, "limit": "generations"}
     assert done["result"]["front"][-1] == done["result"]["champion"]
     assert done["best"] == done["result"]["champion"]["fitness"]
-    assert set(done["links"]) == {"self", "events", "history", "front"}
+    assert set(done["links"]) == {"self", "events", "history", "front", "extend"}
     assert service.get(f"{JOBS}/{done['id'][:6]}").json() == done, "a beginning of the id will do to look"
     assert service.get(f"{JOBS}/{done['id'][:6]}/front").status_code == 404, "and nothing else"
 
