@@ -73,12 +73,12 @@ def place(database: str | None, server: str | None) -> Iterator[Place]:
             yield Record(store)
 
 
-def newest_rule(results: Iterable[Mapping[str, Any] | None], name: str) -> str:
+def newest_rule(results: Iterable[Mapping[str, Any] | None], name: str, where: str) -> str:
     """The id of the rule that a name of NEWEST stands for."""
     for result in results:
         if chosen := (result or {}).get(NEWEST[name]):
             return str(chosen["id"])
-    raise InputError(f"no finished job has a {name} rule yet: `ruleforge evolve reward` finds one")
+    raise InputError(f"no job of {where} has a {name} rule yet: `ruleforge evolve reward` finds one")
 
 
 def job_object(job: JobRecord) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def find_rule(store: Store, asked: str) -> FoundRule:
     if asked not in NEWEST:
         return store.rule(asked)
     newest = store.jobs_page(state="succeeded", kind="evolution", limit=JOBS_LOOKED_AT).items
-    return store.rule(newest_rule((store.job(job.id).result for job in newest), asked))
+    return store.rule(newest_rule((store.job(job.id).result for job in newest), asked, "the record"))
 
 
 def parameters_of(store: Store, found: FoundRule) -> dict[str, Any]:
@@ -204,7 +204,7 @@ class Service:
         """As `Place`."""
         if asked in NEWEST:
             newest = islice(self._client.jobs(state="succeeded", kind="evolution"), JOBS_LOOKED_AT)
-            asked = newest_rule((job.refresh().info["result"] for job in newest), asked)
+            asked = newest_rule((job.refresh().info["result"] for job in newest), asked, "the service")
         return _as_listed(self._client.rule_object(asked))
 
     def details(self, rule: Mapping[str, Any]) -> dict[str, Any]:

@@ -197,7 +197,7 @@ def test_a_database_of_another_program(here, tmp_path):
 
 def test_a_locked_record(here, tmp_path, monkeypatch):
     open_store("sqlite:///record.db").close()
-    for module in ("evolve", "record", "rules"):  # without waiting for the usual five seconds
+    for module in ("evolve", "places"):  # without waiting for the usual five seconds
         place = importlib.import_module(f"api.command_line.{module}")
         monkeypatch.setattr(place, "open_store", functools.partial(open_store, busy_timeout=0.05))
     connection = sqlite3.connect("record.db", isolation_level=None)
