@@ -135,7 +135,7 @@ SerialEvaluator().score(bound, rules, bound.keys("training", 1, 0))
 SHORT = {
     "reward": '{"n_trials": 1}',
     "supervised": '{"duration": 10, "comparison_start": 0}',
-    "correlation": '{"duration": 1000, "readout": 1000}',
+    "correlation": '{"duration": 2000, "readout": 1000}',
 }
 
 

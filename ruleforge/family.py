@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from ruleforge.charts import Chart
 from ruleforge.errors import InputError, SpecificationError, unknown_name
@@ -24,6 +24,8 @@ from ruleforge.language.identity import KnownRule
 from ruleforge.language.rule import Rule
 from ruleforge.language.signals import Slot
 from ruleforge.nesting import pointer_part, refuse_deep
+from ruleforge.parameters import FamilyParameters as FamilyParameters  # noqa: PLC0414 (families take both from here)
+from ruleforge.parameters import parameter as parameter  # noqa: PLC0414
 from ruleforge.statistics import MEAN, Statistic
 
 if TYPE_CHECKING:
@@ -65,17 +67,6 @@ class Outcome(enum.StrEnum):
             Outcome.timed_out: "the simulation did not end within its time",
             Outcome.failed: "the simulation could not be run",
         }[self]
-
-
-def parameter(default: Any, *, unit: str, meaning: str, source: str, **limits: Any) -> Any:
-    """A field of a family's Parameters: default, unit ("1" if dimensionless), meaning, source, pydantic's limits."""
-    return Field(default, description=meaning, json_schema_extra={"unit": unit, "source": source}, **limits)
-
-
-class FamilyParameters(BaseModel):
-    """Base of every family's parameters: immutable, unknown names refused, finite numbers only."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True)

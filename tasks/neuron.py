@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ruleforge.family import FamilyParameters, parameter
+from ruleforge.parameters import POTENTIAL, RESOLUTION, SCALE, TIME_CONSTANT, FamilyParameters, parameter
 
 JORDAN_2021 = "Jordan, Schmidt, Senn & Petrovici, eLife 10:e66273 (2021)"
 
@@ -14,26 +14,34 @@ class NeuronParameters(FamilyParameters):
     """Parameters of a leaky integrate-and-fire neuron with exponential synaptic currents."""
 
     membrane_time_constant: float = parameter(
-        10.0, unit="ms", meaning="decay of the membrane potential", source=JORDAN_2021, gt=0
+        10.0, unit="ms", meaning="decay of the membrane potential", source=JORDAN_2021, **TIME_CONSTANT
     )
     synaptic_time_constant: float = parameter(
-        2.0, unit="ms", meaning="decay of synaptic currents", source=JORDAN_2021, gt=0
+        2.0, unit="ms", meaning="decay of synaptic currents", source=JORDAN_2021, **TIME_CONSTANT
     )
-    capacitance: float = parameter(250.0, unit="pF", meaning="membrane capacitance", source=JORDAN_2021, gt=0)
+    capacitance: float = parameter(250.0, unit="pF", meaning="membrane capacitance", source=JORDAN_2021, **SCALE)
     resting_potential: float = parameter(
-        -70.0, unit="mV", meaning="resting potential, also the reset", source=JORDAN_2021
+        -70.0, unit="mV", meaning="resting potential, also the reset", source=JORDAN_2021, **POTENTIAL
     )
     threshold: float = parameter(
-        -55.0, unit="mV", meaning="potential at which the escape rate is its base rate", source=JORDAN_2021
+        -55.0,
+        unit="mV",
+        meaning="potential at which the escape rate is its base rate",
+        source=JORDAN_2021,
+        **POTENTIAL,
     )
     synaptic_delay: float = parameter(
         2.0,
         unit="ms",
         meaning="from an input's spike to the membrane; the weight is read 1 ms after the spike",
         source=JORDAN_2021,
+        on_grid=True,
         ge=1,
+        le=1e6,
     )
-    resolution: float = parameter(0.1, unit="ms", meaning="step of the simulation grid", source=JORDAN_2021, gt=0, le=1)
+    resolution: float = parameter(
+        0.1, unit="ms", meaning="step of the simulation grid", source=JORDAN_2021, **RESOLUTION
+    )
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ruleforge.charts import Chart
-from ruleforge.family import InstanceKey, Outcome, PublishedExperiments, Scores, SearchDefaults, TaskFamily, Trace
+from ruleforge.family import (
+    InstanceKey,
+    Outcome,
+    PublishedExperiments,
+    Scores,
+    SearchDefaults,
+    Split,
+    TaskFamily,
+    Trace,
+)
 from ruleforge.language.rule import Rule
 from ruleforge.language.signals import Signal, Slot
 from ruleforge.statistics import EXPECTED_MINIMUM_OF_8, Statistic
@@ -113,6 +122,11 @@ class Correlation(TaskFamily):
         from tasks.published.correlation import EXPERIMENTS
 
         return EXPERIMENTS
+
+    def keys(self, split: Split, n: int, seed: int, source: str = "sampled") -> list[InstanceKey]:
+        """Keys as of every family. Raises SpecificationError where too few spikes would be drawn."""
+        self.parameters.check_drawing()
+        return super().keys(split, n, seed, source)
 
     def build(self, key: InstanceKey) -> Instance:
         """The instance of a key."""

@@ -204,7 +204,7 @@ class Reward(TaskFamily):
     def _constants(self) -> dict[str, NDArray[np.float64]]:
         p = self.parameters
         h, step = p.resolution, propagators(p)
-        n_steps = round(p.trial_duration / h)
+        n_steps = p.steps(p.trial_duration)
         constants = np.zeros(kernel.N_CONSTANTS)
         constants[kernel.MEMBRANE] = step.membrane
         constants[kernel.SYNAPTIC] = step.current
@@ -216,7 +216,7 @@ class Reward(TaskFamily):
         constants[kernel.HAZARD_SCALE] = p.escape_rate * h * 1e-3
         constants[kernel.COMPENSATION] = p.eligibility_gain * p.eligibility_rate * h
         constants[kernel.GAIN] = p.eligibility_gain
-        constants[kernel.REFRACTORY_STEPS] = round(p.refractory_period / h)
+        constants[kernel.REFRACTORY_STEPS] = p.steps(p.refractory_period)
         constants[kernel.LEARNING_RATE] = p.learning_rate
         constants[kernel.AVERAGING] = p.averaging
         steps = np.arange(n_steps + 1, dtype=np.float64)

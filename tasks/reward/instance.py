@@ -60,8 +60,8 @@ def assemble(
 ) -> RewardInstance:
     """Put spike times (ms, per pattern and input) onto the grid: floored to it, then delayed, sorted by step."""
     h = parameters.resolution
-    n_steps = round(parameters.trial_duration / h)
-    delay = round(parameters.synaptic_delay / h)
+    n_steps = parameters.steps(parameters.trial_duration)
+    delay = parameters.steps(parameters.synaptic_delay)
     steps, inputs, offsets = [], [], [0]
     for pattern in patterns:
         lengths = [len(times) for times in pattern]

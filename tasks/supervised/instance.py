@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ruleforge.errors import InputError
+from ruleforge.parameters import GRID_TOLERANCE
 from tasks.neuron import propagators
 from tasks.supervised.inputs import response
-from tasks.supervised.parameters import GRID_TOLERANCE, SupervisedParameters
+from tasks.supervised.parameters import SupervisedParameters
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Iterator
 
-from pydantic import model_validator
-
-from ruleforge.family import parameter
+from ruleforge.parameters import SIGNED, TIME_CONSTANT, parameter
 from tasks.neuron import JORDAN_2021, NeuronParameters
 
-# Times that differ by less than this fraction of a step count as equal: 0.29/0.01 is 28.999999999999996.
-GRID_TOLERANCE = 1e-6
 # The teacher's potential at every step has to fit into memory.
 MAX_STEPS = 20_000_000
+# Times and what they have to be shorter than: held samples begin within the first interval, a weight is read before it
+# reaches the membrane, and an input that spikes at the start is heard before the end.
+_SHORTER = (
+    ("target_phase", "target_interval"),
+    ("weight_reading_delay", "synaptic_delay"),
+    ("synaptic_delay", "duration"),
+)
+_NOT_LONGER = (("comparison_start", "duration"), ("weight_reading_interval", "weight_reading_delay"))
 
 
 class SupervisedParameters(NeuronParameters):
@@ -22,9 +26,11 @@ class SupervisedParameters(NeuronParameters):
         5, unit="1", meaning="inputs that teacher and student share", source=JORDAN_2021, ge=1, le=1000
     )
     duration: float = parameter(
-        10_000.0, unit="ms", meaning="length of an experiment", source=JORDAN_2021, gt=0, le=1e6
+        10_000.0, unit="ms", meaning="length of an experiment", source=JORDAN_2021, on_grid=True, gt=0, le=1e6
     )
-    rate_minimum: float = parameter(150.0, unit="Hz", meaning="lowest rate of an input", source=JORDAN_2021, ge=0)
+    rate_minimum: float = parameter(
+        150.0, unit="Hz", meaning="lowest rate of an input", source=JORDAN_2021, ge=0, le=1e5
+    )
     rate_maximum: float = parameter(
         850.0, unit="Hz", meaning="highest rate of an input", source=JORDAN_2021, ge=0, le=1e5
     )
@@ -34,106 +40,99 @@ class SupervisedParameters(NeuronParameters):
         meaning="the teacher's weights are uniform within ± this, plus the shift",
         source=JORDAN_2021,
         ge=0,
+        le=1e9,
     )
     teacher_weight_shift: float = parameter(
         15.0,
         unit="pA",
         meaning="shift of all the teacher's weights, its sign drawn once per experiment",
         source=JORDAN_2021,
+        **SIGNED,
     )
-    initial_weight: float = parameter(5.0, unit="pA", meaning="the student's weights at the start", source=JORDAN_2021)
+    initial_weight: float = parameter(
+        5.0, unit="pA", meaning="the student's weights at the start", source=JORDAN_2021, **SIGNED
+    )
     learning_rate: float = parameter(
-        1.7, unit="pA/(ms·mV)", meaning="η: change of weight per ms and unit of I", source=JORDAN_2021
+        1.7, unit="pA/(ms·mV)", meaning="η: change of weight per ms and unit of I", source=JORDAN_2021, **SIGNED
     )
     plasticity_time_constant: float = parameter(
         100.0,
         unit="ms",
         meaning="τ_I of the low-pass filter between the rule's value and the weight",
         source=JORDAN_2021,
-        gt=0,
+        **TIME_CONSTANT,
     )
     target_interval: float = parameter(
         5.0,
         unit="ms",
         meaning="the teacher's potential is sampled this often, and held, for the rule",
         source=JORDAN_2021,
+        on_grid=True,
         gt=0,
+        le=1e6,
     )
     target_phase: float = parameter(
-        0.0, unit="ms", meaning="time of the first of those samples (published runs: 1)", source=JORDAN_2021, ge=0
+        0.0,
+        unit="ms",
+        meaning="time of the first of those samples (published runs: 1)",
+        source=JORDAN_2021,
+        on_grid=True,
+        ge=0,
+        le=1e6,
     )
     weight_reading_delay: float = parameter(
         1.0,
         unit="ms",
         meaning="from an input's spike to the synapse, where the weight is read",
         source=JORDAN_2021,
+        on_grid=True,
         gt=0,
+        le=1e6,
     )
     weight_reading_interval: float = parameter(
         0.0,
         unit="ms",
         meaning="spikes carry the weight of the last multiple of this time; 0: of the moment (published runs: 1)",
         source=JORDAN_2021,
+        on_grid=True,
         ge=0,
+        le=1e6,
     )
     comparison_start: float = parameter(
-        1000.0, unit="ms", meaning="first time at which student and teacher are compared", source=JORDAN_2021, ge=0
+        1000.0,
+        unit="ms",
+        meaning="first time at which student and teacher are compared",
+        source=JORDAN_2021,
+        on_grid=True,
+        ge=0,
+        le=1e6,
     )
     comparison_interval: float = parameter(
-        1.0, unit="ms", meaning="time from one comparison to the next", source=JORDAN_2021, gt=0
+        1.0, unit="ms", meaning="time from one comparison to the next", source=JORDAN_2021, on_grid=True, gt=0, le=1e6
     )
 
-    @model_validator(mode="after")
-    def _fits_the_grid(self) -> Self:
-        for name in (
-            "synaptic_delay",
-            "duration",
-            "target_interval",
-            "target_phase",
-            "weight_reading_delay",
-            "weight_reading_interval",
-            "comparison_start",
-            "comparison_interval",
-        ):
-            time = getattr(self, name)
-            if abs(time - self.steps(time) * self.resolution) > GRID_TOLERANCE * self.resolution:
-                raise ValueError(
-                    f"{name} is expected to be a multiple of resolution ({self.resolution:g} ms), it is {time:g} ms"
-                )
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """What the order of events or the memory for them forbids."""
         if self.n_steps > MAX_STEPS:
-            raise ValueError(
-                f"duration/resolution is expected to be at most {MAX_STEPS:,} steps, it is {self.n_steps:,}"
+            yield (
+                "duration",
+                f"duration/resolution is expected to be at most {MAX_STEPS:,} steps, it is {self.n_steps:,}",
             )
         if self.rate_minimum > self.rate_maximum:
-            raise ValueError(
+            yield (
+                "rate_minimum",
                 f"rate_minimum ({self.rate_minimum:g} Hz) is expected not to exceed "
-                f"rate_maximum ({self.rate_maximum:g} Hz)"
+                f"rate_maximum ({self.rate_maximum:g} Hz)",
             )
-        if self.target_phase >= self.target_interval:
-            raise ValueError(
-                f"target_phase ({self.target_phase:g} ms) is expected to be less than "
-                f"target_interval ({self.target_interval:g} ms)"
-            )
-        if self.comparison_start > self.duration:
-            raise ValueError(
-                f"comparison_start ({self.comparison_start:g} ms) is expected not to exceed "
-                f"duration ({self.duration:g} ms)"
-            )
-        if self.steps(self.weight_reading_delay) >= self.steps(self.synaptic_delay):
-            raise ValueError(
-                f"weight_reading_delay ({self.weight_reading_delay:g} ms) is expected to be at least one step shorter "
-                f"than synaptic_delay ({self.synaptic_delay:g} ms)"
-            )
-        if self.weight_reading_interval > self.weight_reading_delay:
-            raise ValueError(
-                f"weight_reading_interval ({self.weight_reading_interval:g} ms) is expected not to exceed "
-                f"weight_reading_delay ({self.weight_reading_delay:g} ms)"
-            )
-        return self
-
-    def steps(self, time: float) -> int:
-        """The nearest number of steps of `resolution` to a time in ms."""
-        return round(time / self.resolution)
+        for name, longer in _SHORTER:
+            time, limit = getattr(self, name), getattr(self, longer)
+            if self.steps(time) >= self.steps(limit):
+                sentence = f"{name} ({time:g} ms) is expected to be less than {longer} ({limit:g} ms)"
+                yield name, f"{sentence}, by at least one step of resolution ({self.resolution:g} ms)"
+        for name, longest in _NOT_LONGER:
+            time, limit = getattr(self, name), getattr(self, longest)
+            if time > limit:
+                yield name, f"{name} ({time:g} ms) is expected not to exceed {longest} ({limit:g} ms)"
 
     @property
     def n_steps(self) -> int:

@@ -200,7 +200,11 @@ def test_bad_arrays_are_refused_by_name(family, changed, message):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"duration": 100_000.05}, "duration must be a multiple of the resolution"),
+        (
+            {"duration": 100_000.05},
+            r"duration is expected to be a multiple of resolution \(0.1 ms\), it is 100000.05 ms",
+        ),
+        ({"dendritic_delay": 10_999.0}, "must add up to less than readout"),
         ({"duration": 5000.0}, "readout .11000 ms. must not be longer than duration"),
         ({"readout": 450.0}, "must hold the first pattern, which ends at 500 ms"),
         ({"pattern_interval": 100.0}, "pattern_interval"),
@@ -213,6 +217,24 @@ def test_bad_arrays_are_refused_by_name(family, changed, message):
 def test_bad_parameters_are_refused(given, message):
     with pytest.raises(SpecificationError, match=message):
         Correlation(given)
+
+
+def test_experiments_are_long_enough_for_what_is_drawn_or_given_as_arrays():
+    """At most 1.25·rate·duration spikes are drawn per input, which thins the end of a short experiment."""
+    short = Correlation({"duration": 1900.0, "readout": 1900.0})
+    with pytest.raises(SpecificationError, match=r"6 spikes per input or more at input_rate \(3 Hz\), .*; 5.7 came"):
+        short.keys("training", 1, 0)
+    assert short.instance_from_arrays([[5.0]], [400.0], 0.5).passes.tolist() == [60]
+    enough = Correlation({"duration": 2000.0, "readout": 1900.0, "n_inputs": 4000, "initial_weight": 0.5})
+    instance = enough.build(enough.keys("training", 1, 0)[0])
+    assert 0.85 < len(instance.passes) / (4000 * 2.4 * 2.0) < 0.95
+
+
+def test_the_rate_of_an_input_is_what_its_description_says():
+    family = Correlation({"initial_weight": 0.5})
+    rates = [len(family.build(key).passes) / (1000 * 100.0) for key in family.keys("training", 3, 5)]
+    assert np.mean(rates) == pytest.approx(2.4, abs=0.01)
+    assert "2.4 Hz in the published protocol" in Correlation.Parameters.model_fields["input_rate"].description
 
 
 def test_unknown_source_is_refused(family):

@@ -189,6 +189,30 @@ def test_parameters_out_of_range_are_refused_by_name(name, value):
         Reward({name: value})
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"trial_duration": 500.04},
+            r"trial_duration is expected to be a multiple of resolution \(0.1 ms\), it is 500.04",
+        ),
+        ({"refractory_period": 0.04}, "refractory_period is expected to be a multiple of resolution"),
+        ({"trial_duration": 0.04}, "trial_duration is expected to be a multiple of resolution"),
+        ({"trial_duration": 1e-9}, "trial_duration is expected to be a multiple of resolution"),
+        (
+            {"synaptic_delay": 600.0},
+            r"synaptic_delay \(600 ms\) is expected to be shorter than trial_duration \(500 ms\)",
+        ),
+        ({"synaptic_delay": 500.0}, "or no input ever arrives"),
+        ({"resolution": 0.3}, "parameters.synaptic_delay: synaptic_delay is expected to be a multiple of resolution"),
+        ({"eligibility_time_constant": 0.5}, "is expected to be at least trial_duration/500 "),
+    ],
+)
+def test_times_that_cannot_be_simulated_are_refused_by_name(given, message):
+    with pytest.raises(InputError, match=message):
+        Reward(given)
+
+
 def test_other_parameters_are_another_key():
     digests = {Reward(given).parameters_digest for given in ({}, {"n_trials": 40}, {"learning_rate": 5.0})}
     assert len(digests) == 3

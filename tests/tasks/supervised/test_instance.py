@@ -68,9 +68,14 @@ def test_teacher_responds_two_milliseconds_after_a_spike():
         ({"rate_minimum": 900.0}, "rate_minimum .* is expected not to exceed rate_maximum"),
         ({"comparison_start": 20_000.0}, "comparison_start .* is expected not to exceed duration"),
         ({"target_phase": 5.0}, "target_phase .* is expected to be less than target_interval"),
-        ({"synaptic_delay": 1.0}, "weight_reading_delay .* at least one step shorter than synaptic_delay"),
+        (
+            {"synaptic_delay": 1.0},
+            "weight_reading_delay .* is expected to be less than synaptic_delay .* by at least one s",
+        ),
+        ({"synaptic_delay": 10_000.0}, "synaptic_delay .* is expected to be less than duration"),
         ({"weight_reading_interval": 2.0}, "weight_reading_interval .* is expected not to exceed weight_reading_delay"),
-        ({"resolution": 1e-6}, "at most 20,000,000 steps"),
+        ({"resolution": 1e-4}, "at most 20,000,000 steps"),
+        ({"resolution": 1e-6}, "resolution: .* greater than or equal to 0.0001"),
         ({"duratoin": 1.0}, "Did you mean 'duration'"),
     ],
 )
