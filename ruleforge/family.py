@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from ruleforge.charts import Chart
+from ruleforge.cost import Cost
 from ruleforge.errors import InputError, SpecificationError, unknown_name
 from ruleforge.language.identity import KnownRule
 from ruleforge.language.rule import Rule
@@ -265,6 +266,10 @@ class TaskFamily(ABC):
     @abstractmethod
     def build(self, key: InstanceKey) -> Any:
         """The instance of a key: an object of plain arrays."""
+
+    def cost(self, complexity: int) -> Cost | None:
+        """What a rule of so many nodes costs at the most; None, the default, where nothing is foreseen or limited."""
+        return None
 
     @abstractmethod
     def evaluate(self, rules: Sequence[Rule], instance: Any, *, give_up_below: float | None = None) -> Scores:

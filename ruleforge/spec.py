@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from ruleforge.cost import check_cost
 from ruleforge.errors import InputError, SpecificationError, unknown_name
 from ruleforge.family import TaskFamily, explain, family_class, validated_parameters
 from ruleforge.grammar_settings import Grammar, completed
@@ -157,9 +158,9 @@ def job_spec(given: Mapping[str, Any]) -> JobSpec:
             "test": spec.instances.test or defaults.test,
         }
     )
-    family(parameters).keys(
-        "training", 1, spec.seed, instances.source
-    )  # refuses a source that the family does not have
+    bound = family(parameters)
+    bound.keys("training", 1, spec.seed, instances.source)  # refuses a source that the family does not have
+    check_cost(bound.cost(grammar.max_complexity), parameters)
     budget = spec.budget
     if budget == Budget():
         budget = Budget(evaluations=DEFAULT_EVALUATIONS, target=defaults.target)

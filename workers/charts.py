@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ruleforge.charts import Axis, Chart, Series
+from ruleforge.cost import check_cost
 from ruleforge.errors import InputError
 from ruleforge.family import InstanceKey, TaskFamily, Trace
 from ruleforge.kernel.compilation import compilation
@@ -22,6 +23,7 @@ def validation_traces(family: TaskFamily, rule: Rule, n: int = EXPERIMENTS) -> t
     if n < 1:
         raise InputError(f"n: expected 1 or more instances, and {n} came", pointer="/n")
     keys = family.keys("validation", min(n, type(family).search_defaults.validation), VALIDATION_SEED)
+    check_cost(family.cost(rule.complexity), family.parameters, traced=True)
     with compilation.using(family.name):
         return keys, [family.trace(rule, family.build(key)) for key in keys]
 

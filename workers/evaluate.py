@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ruleforge.cost import check_cost
 from ruleforge.errors import InputError
 from ruleforge.family import TaskFamily, checked_split
 from ruleforge.language.identity import Recogniser
@@ -36,6 +37,8 @@ def evaluate_rules(
         raise InputError(f"n: expected 1 to {MAX_INSTANCES} instances, and {n} came")
     if seed < 0:
         raise InputError(f"seed: expected 0 or more, and {seed} came")
+    for rule in rules:
+        check_cost(family.cost(rule.complexity), family.parameters)
     recogniser = Recogniser(family.known_rules())
     scores = score_rules(evaluator, family, rules, family.keys(chosen, n, seed, source), stop=stop)
     return [_evaluation(family, score, split, recogniser) for score in scores]

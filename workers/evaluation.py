@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ruleforge.cost import check_cost
 from ruleforge.errors import EvaluatorLostError, InputError, JobStopped, StoreError
 from ruleforge.family import Split, family
 from ruleforge.language.identity import Recogniser
@@ -43,6 +44,8 @@ def submit_evaluation(store: Store, asked: EvaluationSpec, request: RequestKey |
     """Record the job, queued, and return its id. Raises InputError if task, parameters or rule are refused."""
     bound = family(asked.task, asked.parameters)
     rule = Rule.parse(asked.rule, type(bound))
+    bound.keys(asked.split, 1, asked.seed)  # refuses what cannot be drawn
+    check_cost(bound.cost(rule.complexity), bound.parameters)
     defaults = type(bound).search_defaults
     spec = {
         **asked.model_dump(mode="json"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ruleforge.cost import check_cost
 from ruleforge.errors import InputError
 from ruleforge.family import Outcome, PublishedRow, Split, TaskFamily, checked_split, family_class
 from ruleforge.language.identity import recognise
@@ -49,7 +50,10 @@ def reproduce(
         bound = family({**published.parameters.get(where, {}), **batch[0].parameters, **(parameters or {})})
         seed = published.seed[where] if first_seed is None else first_seed
         keys = published.keys(where, seed, n or batch[0].n or published.n[where])
-        scores = score_rules(evaluator, bound, [Rule.parse(row.rule, family) for row in batch], keys, stop=stop)
+        parsed = [Rule.parse(row.rule, family) for row in batch]
+        for rule in parsed:
+            check_cost(bound.cost(rule.complexity), bound.parameters)
+        scores = score_rules(evaluator, bound, parsed, keys, stop=stop)
         result += [_row(row, score, where, asked) for row, score in zip(batch, scores, strict=True)]
     return {"task": family.name, "split": split, "rows": result}
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ruleforge.charts import Chart
+from ruleforge.cost import Cost
 from ruleforge.family import (
     InstanceKey,
     Outcome,
@@ -188,6 +189,12 @@ class Correlation(TaskFamily):
             kernel.growth_table(fast, h, epoch),
             kernel.growth_table(slow, h, epoch),
         )
+
+    def cost(self, complexity: int) -> Cost:
+        """Of one rule whose output fires as often as it can."""
+        from tasks.correlation.cost import cost
+
+        return cost(self.parameters, complexity)
 
     def evaluate(self, rules: Sequence[Rule], instance: Instance, *, give_up_below: float | None = None) -> Scores:
         """Score a batch of rules on one instance.

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ruleforge.charts import Chart
+from ruleforge.cost import Cost
 from ruleforge.errors import InputError
 from ruleforge.family import (
     InstanceKey,
@@ -150,6 +151,12 @@ class Reward(TaskFamily):
             initial_weights=initial_weights,
             noise_seed=noise_seed,
         )
+
+    def cost(self, complexity: int) -> Cost:
+        """Of sixteen rules side by side, which take no longer than one, each firing as often as it can."""
+        from tasks.reward.cost import cost
+
+        return cost(self.parameters, complexity)
 
     def evaluate(
         self, rules: Sequence[Rule], instance: RewardInstance, *, give_up_below: float | None = None

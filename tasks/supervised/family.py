@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ruleforge.charts import Chart
+from ruleforge.cost import Cost
 from ruleforge.errors import InputError
 from ruleforge.family import (
     InstanceKey,
@@ -125,6 +126,12 @@ class Supervised(TaskFamily):
     ) -> SupervisedInstance:
         """An experiment from spike times (one array per input, ms) and weights (pA); see the function of that name."""
         return instance_from_arrays(self.parameters, spike_times, teacher_weights, initial_weights)
+
+    def cost(self, complexity: int) -> Cost:
+        """Of one rule on sixteen experiments side by side, which take no longer than one."""
+        from tasks.supervised.cost import cost
+
+        return cost(self.parameters, complexity, LONGEST_BLOCK)
 
     def evaluate(
         self, rules: Sequence[Rule], instance: SupervisedInstance, *, give_up_below: float | None = None

@@ -13,8 +13,8 @@ from ruleforge.errors import EvaluationError, JobStopped, RuleSyntaxError
 from ruleforge.family import InstanceKey, Outcome, Scores, family
 from ruleforge.language.rule import Rule
 from workers.evaluators import Evaluator, SerialEvaluator, ThreadEvaluator
-from workers.evaluators.threads import divide, joined
-from workers.evaluators.units import InstanceCache
+from workers.evaluators.threads import divide
+from workers.evaluators.units import InstanceCache, joined
 
 EVALUATORS: dict[str, Callable[[], Evaluator]] = {
     "serial": SerialEvaluator,

@@ -26,8 +26,8 @@ from workers.cluster.compatibility import REFUSED, facts, refusals
 from workers.evaluators.cutting import Costs
 from workers.evaluators.interface import Request
 from workers.evaluators.packed import Packed, packed
-from workers.evaluators.threads import Unit, joined
-from workers.evaluators.units import score_unit
+from workers.evaluators.threads import Unit
+from workers.evaluators.units import joined, score_unit
 
 # Calls that were stopped and whose units may still be on their way to a worker.
 MAX_STOPPED_CALLS = 1000

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import concurrent.futures
-import itertools
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from ruleforge.family import Scores
 from workers.evaluators.interface import Evaluator, Request
-from workers.evaluators.units import score_unit
+from workers.evaluators.units import joined, score_unit
 
 # Rules of one unit at the most: enough for the kernels, few enough to stop soon.
 RULES_PER_UNIT = 64
@@ -58,16 +55,6 @@ def put_together(units: Sequence[Unit], results: Sequence[Sequence[Scores]], n_k
     return [joined(parts) for parts in by_key]
 
 
-def joined(parts: Sequence[Scores]) -> Scores:
-    """The scores of consecutive chunks of rules on one instance as one."""
-    names = parts[0].metrics.keys()
-    return Scores(
-        np.concatenate([part.fitness for part in parts]),
-        tuple(itertools.chain.from_iterable(part.outcome for part in parts)),
-        {name: np.concatenate([part.metrics[name] for part in parts]) for name in names},
-    )
-
-
 class ThreadEvaluator(Evaluator):
     """Scores with a fixed number of threads."""
 
@@ -83,7 +70,7 @@ class ThreadEvaluator(Evaluator):
 
         def run(unit: Unit) -> list[Scores]:
             request.refuse_if_stopped()
-            return score_unit(family, rules[unit[0]], keys[unit[1]], give_up_below)
+            return score_unit(family, rules[unit[0]], keys[unit[1]], give_up_below, request.stop)
 
         if self._pool is None:
             results = [run(unit) for unit in units]
