@@ -16,6 +16,8 @@ from ruleforge.parameters import FamilyParameters
 # Of one rule on one instance, and of what one call holds; each may be set in the environment.
 LIMIT_SECONDS, DEFAULT_SECONDS = "RULEFORGE_LIMIT_SECONDS", 60.0
 LIMIT_GIGABYTES, DEFAULT_GIGABYTES = "RULEFORGE_LIMIT_GIGABYTES", 2.0
+# What one rule's score on one instance takes until its generation is recorded.
+SCORE_BYTES = 500
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,18 @@ def check_cost(cost: Cost | None, parameters: FamilyParameters, *, traced: bool 
     if not gigabytes <= room:
         what = f"one rule on one instance is expected to take about {_rounded(gigabytes)} GB of memory"
         raise _refusal(what, f"{room:g} GB", LIMIT_GIGABYTES, cost.bytes_by, parameters)
+
+
+def check_generation(n_rules: int, n_instances: int | None) -> None:
+    """Raise SpecificationError if the scores of one generation alone would fill the memory."""
+    gigabytes, room = n_rules * (n_instances or 1) * SCORE_BYTES * 1e-9, limit_of(LIMIT_GIGABYTES, DEFAULT_GIGABYTES)
+    if gigabytes > room:
+        sentence = (
+            f"{n_rules:,} rules of a generation (search.population, offspring, islands) on {n_instances:,} instances "
+            f"(instances.training) are expected to take about {_rounded(gigabytes)} GB of memory for their scores, and "
+            f"the limit is {room:g} GB: lower them, or raise {LIMIT_GIGABYTES} where it is taken and run"
+        )
+        raise SpecificationError([("/search/offspring", sentence)])
 
 
 def _rounded(value: float) -> str:

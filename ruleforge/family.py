@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from ruleforge.charts import Chart
+from ruleforge.checked import text
 from ruleforge.cost import Cost
 from ruleforge.errors import InputError, SpecificationError, unknown_name
 from ruleforge.language.identity import KnownRule
@@ -44,7 +45,7 @@ ENTRY_POINTS = "ruleforge.tasks"
 def checked_split(name: str) -> Split:
     """The split of that name. Raises InputError for an unknown one."""
     for split in SPLITS:
-        if split == name:
+        if split == text("split", name):
             return split
     raise InputError(unknown_name("split", name, SPLITS))
 
@@ -398,6 +399,13 @@ def loadable_families() -> list[str]:
     return loadable
 
 
+def family_of(task: str | TaskFamily | type[TaskFamily]) -> TaskFamily | type[TaskFamily]:
+    """A task family by its name, or itself. Raises InputError for all else."""
+    if isinstance(task, TaskFamily) or (isinstance(task, type) and issubclass(task, TaskFamily)):
+        return task
+    return family_class(text("task", task, pointer="/task"))
+
+
 @functools.cache
 def family_class(name: str) -> type[TaskFamily]:
     """The task family of that name, from the entry points of group `ruleforge.tasks`. Raises InputError if unknown."""
@@ -430,4 +438,4 @@ def recorded_family(name: str) -> type[TaskFamily]:
 
 def family(name: str, parameters: Mapping[str, Any] | None = None) -> TaskFamily:
     """The task family of that name, bound to parameters. Raises InputError for an unknown name or bad parameters."""
-    return family_class(name)(parameters)
+    return family_class(text("task", name, pointer="/task"))(parameters)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
+from ruleforge.checked import CheckedModel
 from ruleforge.errors import InputError, unknown_name
 from ruleforge.family import TaskFamily
 from ruleforge.language.primitives import PRIMITIVES, primitive_named
@@ -16,7 +17,7 @@ from ruleforge.language.tokens import MAX_DEPTH, MAX_NODES
 Sign = Literal["non_negative", "non_positive"]
 
 
-class Grammar(BaseModel):
+class Grammar(CheckedModel):
     """What rules may be made of."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

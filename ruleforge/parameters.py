@@ -11,8 +11,10 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from ruleforge.checked import CheckedModel
 
 # Steps of the longest time: kernels keep steps as 32-bit integers, and a delay that is added to a time must fit too.
 MAX_STEPS = 2**30 - 1
@@ -41,7 +43,7 @@ def parameter(default: Any, *, unit: str, meaning: str, source: str, on_grid: bo
     )
 
 
-class FamilyParameters(BaseModel):
+class FamilyParameters(CheckedModel):
     """Base of every family's parameters: immutable, unknown names refused, finite numbers only, checked as a whole.
 
     A family with times on a grid has a parameter `resolution` and declares them with `on_grid`; what else has to fit

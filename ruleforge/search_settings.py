@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
+
+from ruleforge.checked import CheckedModel
 
 Method = Literal["mu_plus_lambda", "nsga2", "lexicase", "jordan2021"]
 METHODS: tuple[str, ...] = get_args(Method)
@@ -18,11 +20,15 @@ TREES = tuple(name for name in METHODS if name != "jordan2021")
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {"jordan2021": {"population": 4, "offspring": 4, "tournament": 1}}
 
 
+# Rules of one generation, over all islands; and of any count of generations.
+MOST_CANDIDATES, MOST_GENERATIONS = 100_000, 10**9
+
+
 def _setting(default: Any, description: str, of: tuple[str, ...] = METHODS, **limits: Any) -> Any:
     return Field(default, description=description, json_schema_extra={"methods": list(of)}, **limits)
 
 
-class SearchSettings(BaseModel):
+class SearchSettings(CheckedModel):
     """How rules are searched for."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -58,10 +64,16 @@ class SearchSettings(BaseModel):
     tuned_rules: int = _setting(4, "how many of the best rules have their constants moved", TREES, ge=1, le=1000)
     tuned_gain: bool = _setting(False, "moves a factor before the whole rule too: its learning rate", TREES)
     islands: int = _setting(1, "populations that evolve side by side", TREES, ge=1, le=100)
-    migration_interval: int = _setting(10, "generations between two migrations along the ring", TREES, ge=1)
+    migration_interval: int = _setting(
+        10, "generations between two migrations along the ring", TREES, ge=1, le=MOST_GENERATIONS
+    )
     migrants: int = _setting(1, "rules that each island sends to the next", TREES, ge=0, le=1000)
     stagnation: int = _setting(
-        0, "generations without a better rule after which an island begins anew; 0: never", TREES, ge=0
+        0,
+        "generations without a better rule after which an island begins anew; 0: never",
+        TREES,
+        ge=0,
+        le=MOST_GENERATIONS,
     )
     columns: int = _setting(5, "nodes of a genome", ("jordan2021",), ge=1, le=200)
     levels_back: int | None = _setting(
@@ -85,6 +97,10 @@ class SearchSettings(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> SearchSettings:
+        candidates = self.islands * max(self.population, self.offspring)
+        if candidates > MOST_CANDIDATES:
+            sizes = f"search.islands ({self.islands}) times the larger of population and offspring"
+            raise ValueError(f"{sizes} is expected to be at most {MOST_CANDIDATES:,}, it is {candidates:,}")
         for name in ("tournament", "migrants"):
             most, value = self.population, getattr(self, name)
             if value > most and self.method in methods_of(name) and (name != "migrants" or self.islands > 1):

@@ -21,7 +21,8 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from ruleforge.cost import check_cost
+from ruleforge.checked import CheckedModel
+from ruleforge.cost import check_cost, check_generation
 from ruleforge.errors import InputError, SpecificationError, unknown_name
 from ruleforge.family import TaskFamily, explain, family_class, validated_parameters
 from ruleforge.grammar_settings import Grammar, completed
@@ -30,9 +31,11 @@ from ruleforge.search_settings import TREES, SearchSettings
 
 # What a job does if it states no limit at all, beside the family's target.
 DEFAULT_EVALUATIONS = 1000
+# Of any limit: a thousand years of a large cluster, or thirty of one second each.
+MOST = 10**9
 
 
-class _Part(BaseModel):
+class _Part(CheckedModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
@@ -70,11 +73,11 @@ def as_table(budget: Any) -> Mapping[str, Any]:
 class Budget(_Part):
     """When to stop; whatever is reached first. A limit given replaces the defaults. A number alone: evaluations."""
 
-    generations: int | None = Field(None, ge=1, description="generations")
+    generations: int | None = Field(None, ge=1, le=MOST, description="generations")
     evaluations: int | None = Field(
-        None, ge=1, description="distinct behaviours simulated at least once; validation does not count"
+        None, ge=1, le=MOST, description="distinct behaviours simulated at least once; validation does not count"
     )
-    seconds: float | None = Field(None, gt=0, description="running time; cuts the history, never changes it")
+    seconds: float | None = Field(None, gt=0, le=MOST, description="running time; cuts the history, never changes it")
     target: float | None = Field(None, description="training fitness of the champion")
 
     @model_validator(mode="before")
@@ -89,7 +92,12 @@ class Budget(_Part):
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         table = handler.resolve_ref_schema(handler(core_schema))
         evaluations = table["properties"]["evaluations"]
-        return {"anyOf": [table, {"type": "integer", "minimum": 1, "description": evaluations["description"]}]}
+        return {
+            "anyOf": [
+                table,
+                {"type": "integer", "minimum": 1, "maximum": MOST, "description": evaluations["description"]},
+            ]
+        }
 
 
 class EvaluatorSettings(_Part):
@@ -161,6 +169,10 @@ def job_spec(given: Mapping[str, Any]) -> JobSpec:
     bound = family(parameters)
     bound.keys("training", 1, spec.seed, instances.source)  # refuses a source that the family does not have
     check_cost(bound.cost(grammar.max_complexity), parameters)
+    check_generation(max(search.population, search.offspring) * search.islands, instances.training)
+    if spec.seed + spec.replicates > 2**63:
+        last = spec.seed + spec.replicates - 1
+        raise SpecificationError([("/replicates", f"the last seed is expected to be below 2**63, and it is {last}")])
     budget = spec.budget
     if budget == Budget():
         budget = Budget(evaluations=DEFAULT_EVALUATIONS, target=defaults.target)

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ruleforge.charts import Axis, Chart, Series
+from ruleforge.checked import whole_number
 from ruleforge.cost import check_cost
-from ruleforge.errors import InputError
 from ruleforge.family import InstanceKey, TaskFamily, Trace
 from ruleforge.kernel.compilation import compilation
 from ruleforge.language.rule import Rule
@@ -20,8 +20,7 @@ COLUMNS = 50  # of a recorded matrix that a family shows no chart of
 
 def validation_traces(family: TaskFamily, rule: Rule, n: int = EXPERIMENTS) -> tuple[list[InstanceKey], list[Trace]]:
     """The first n validation instances, and what the rule does on each."""
-    if n < 1:
-        raise InputError(f"n: expected 1 or more instances, and {n} came", pointer="/n")
+    n = whole_number("n", n, 1, of="instances", pointer="/n")
     keys = family.keys("validation", min(n, type(family).search_defaults.validation), VALIDATION_SEED)
     check_cost(family.cost(rule.complexity), family.parameters, traced=True)
     with compilation.using(family.name):

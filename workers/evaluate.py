@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ruleforge.checked import whole_number
 from ruleforge.cost import check_cost
-from ruleforge.errors import InputError
 from ruleforge.family import TaskFamily, checked_split
 from ruleforge.language.identity import Recogniser
 from ruleforge.language.rule import Rule
@@ -14,6 +14,7 @@ from workers.evaluators.interface import Evaluator, never
 from workers.scoring import RuleScore, finite, score_rules
 
 MAX_INSTANCES = 100_000
+LARGEST_SEED = 2**63 - 1
 
 
 def evaluate_rules(
@@ -33,10 +34,8 @@ def evaluate_rules(
     """
     chosen = checked_split(split)
     n = n if n is not None else type(family).search_defaults.instances(chosen)
-    if not 1 <= n <= MAX_INSTANCES:
-        raise InputError(f"n: expected 1 to {MAX_INSTANCES} instances, and {n} came")
-    if seed < 0:
-        raise InputError(f"seed: expected 0 or more, and {seed} came")
+    n = whole_number("n", n, 1, MAX_INSTANCES, of="instances")
+    seed = whole_number("seed", seed, 0, LARGEST_SEED)
     for rule in rules:
         check_cost(family.cost(rule.complexity), family.parameters)
     recogniser = Recogniser(family.known_rules())

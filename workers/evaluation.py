@@ -8,8 +8,9 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from ruleforge.checked import CheckedModel
 from ruleforge.cost import check_cost
 from ruleforge.errors import EvaluatorLostError, InputError, JobStopped, StoreError
 from ruleforge.family import Split, family
@@ -27,7 +28,7 @@ KIND = "evaluation"
 PRIORITY = 1000
 
 
-class EvaluationSpec(BaseModel):
+class EvaluationSpec(CheckedModel):
     """Which rule to score on what."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ruleforge.checked import optional_text, shown
 from ruleforge.errors import InputError
 from ruleforge.family import Split
 from ruleforge.family import family as bound_family
@@ -24,12 +25,14 @@ from workers.extension import extend
 from workers.scoring import rule_object
 from workers.starting import from_front
 
+# What an observer has.
+OBSERVED = tuple(name for name in vars(Observer) if name.startswith("on_"))
 DEFAULT_DATABASE = "sqlite:///ruleforge.db"
 
 
 def database_url(given: str | None = None) -> str:
     """The record to use: the one given, else RULEFORGE_DB, else ruleforge.db in the current folder."""
-    return given or os.environ.get("RULEFORGE_DB") or DEFAULT_DATABASE
+    return optional_text("db", given) or os.environ.get("RULEFORGE_DB") or DEFAULT_DATABASE
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,8 @@ def evolve(
 
     On `stop` the generation in flight is dropped and the result is that of a paused job: its front so far.
     """
-    given = {**(read_toml(Path(config)) if config is not None else {}), **specification, "task": task}
+    check_observer(observer)
+    given = {**_file(config), **specification, "task": task}
     if stated := _stated(generations, time, target):
         given["budget"] = {**as_table(given.get("budget", {})), **stated}
     spec, source = job_spec(given), None
@@ -209,6 +213,7 @@ def resume(
     to be larger than what ran. job: its id, or the beginning of it, or its result; the others as in `evolve`.
     Raises InputError for a job that cannot go on, and nothing is changed then.
     """
+    check_observer(observer)
     larger = {**({} if budget is None else as_table(budget)), **_stated(generations, time, target)}
     evaluator = make_evaluator(scheduler, workers)
     try:
@@ -242,6 +247,19 @@ def evaluate(
     finally:
         evaluator.close()
     return as_evaluation(found)
+
+
+def _file(config: str | Path | None) -> dict[str, Any]:
+    if config is not None and not isinstance(config, (str, Path)):
+        raise InputError(f"config: expected the path of a TOML file, and {shown(config)} came")
+    return {} if config is None else read_toml(Path(config))
+
+
+def check_observer(observer: object) -> None:
+    """Raise InputError for what cannot watch a job."""
+    missing = [name for name in OBSERVED if not callable(getattr(observer, name, None))]
+    if observer is not None and (missing or isinstance(observer, type)):
+        raise InputError(f"observer: expected an object with {', '.join(OBSERVED)}, and {shown(observer)} came")
 
 
 def as_evaluation(raw: Mapping[str, Any]) -> Evaluation:

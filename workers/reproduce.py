@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ruleforge.checked import whole_number
 from ruleforge.cost import check_cost
 from ruleforge.errors import InputError
 from ruleforge.family import Outcome, PublishedRow, Split, TaskFamily, checked_split, family_class
@@ -39,10 +40,10 @@ def reproduce(
     asked = checked_split(split)
     if asked not in published.seed:
         raise InputError(f"{family.name} has no published {asked} experiments: expected {' or '.join(published.seed)}")
-    if n is not None and not 1 <= n <= MAX_INSTANCES:
-        raise InputError(f"n: expected 1 to {MAX_INSTANCES} experiments, and {n} came")
-    if first_seed is not None and not 0 <= first_seed < 2**32 - MAX_INSTANCES:
-        raise InputError(f"seed: expected 0 to {2**32 - MAX_INSTANCES - 1}, and {first_seed} came")
+    if n is not None:
+        n = whole_number("n", n, 1, MAX_INSTANCES, of="experiments")
+    if first_seed is not None:
+        first_seed = whole_number("seed", first_seed, 0, 2**32 - MAX_INSTANCES - 1)
     rows = [PublishedRow(Rule.parse(text, family).text, None) for text in rules] or list(published.rows)
     result: list[dict[str, Any]] = []
     for batch in _alike(rows):

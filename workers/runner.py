@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from ruleforge.checked import whole_number
 from ruleforge.errors import EvaluatorLostError, InputError, RuleforgeError, StoreError
 from ruleforge.search import Generation
 from ruleforge.spec import JobSpec
@@ -41,8 +42,7 @@ class Runner:
     def __init__(
         self, store: Store, evaluator: Evaluator, n_jobs: int = DEFAULT_JOBS, say: Callable[[str], None] = print
     ) -> None:
-        if not 1 <= n_jobs <= MAX_JOBS:
-            raise InputError(f"jobs: expected 1 to {MAX_JOBS} jobs at once, and {n_jobs} came")
+        n_jobs = whole_number("jobs", n_jobs, 1, MAX_JOBS, of="jobs at once")
         self._store, self._evaluator, self._n_jobs, self._say = store, evaluator, n_jobs, say
         self.turns = Turns(lambda: jobs_at_once(evaluator.workers))
         self._active: dict[str, tuple[Waiting, threading.Thread]] = {}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ruleforge.charts import Series
-from ruleforge.errors import InputError
+from ruleforge.checked import whole_number
 from ruleforge.family import TaskFamily
 from ruleforge.language.rule import Rule
 from workers.charts import EXPERIMENTS, charts_of, validation_traces
@@ -32,8 +32,7 @@ def trace_of(family: TaskFamily, rule: Rule, *, n: int = EXPERIMENTS, points: in
     "points".
     Raises InputError for numbers out of range, and where the family has no trace of this rule.
     """
-    if not 4 <= points <= LARGEST_POINTS:
-        raise InputError(f"points: expected 4 to {LARGEST_POINTS}, and {points} came", pointer="/points")
+    points = whole_number("points", points, 4, LARGEST_POINTS, pointer="/points")
     keys, traces = validation_traces(family, rule, n)
     return {
         "task": family.name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
+import sys
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Literal, cast
@@ -12,13 +13,18 @@ from api.client.address import DEFAULT_URL
 from api.client.connection import Connection
 from api.client.job import Job
 from api.client.rules import RecordedRule, as_recorded
+from ruleforge import checked
 from ruleforge.errors import InputError
 from ruleforge.family import Split
 from ruleforge.language.rule import Rule
 from ruleforge.store import RuleQuery
+from workers.evaluate import LARGEST_SEED, MAX_INSTANCES
 from workers.interface import Evaluation
 
 Json = dict[str, Any]
+# Of a timeout, from the shortest to a month.
+SECONDS = (0.001, 2.6e6)
+LARGEST = sys.float_info.max
 
 
 class Client:
@@ -30,7 +36,9 @@ class Client:
     """
 
     def __init__(self, url: str = DEFAULT_URL, *, timeout: float = 30.0) -> None:
-        self._connection = Connection(url, timeout)
+        self._connection = Connection(
+            checked.text("url", url), checked.number("timeout", timeout, *SECONDS, of="seconds")
+        )
 
     @property
     def url(self) -> str:
@@ -69,7 +77,7 @@ class Client:
         Sent again when the answer is lost, it is still one job, because it carries an Idempotency-Key: its own, or
         yours, if two processes might submit the same.
         """
-        given = {**(specification or {}), **keys}
+        given = {**checked.table("specification", {} if specification is None else specification), **keys}
         if given.get("replicates", 1) != 1:
             raise InputError(
                 f"replicates: a job has one seed, and {given['replicates']!r} were asked for: use submit_study",
@@ -81,7 +89,7 @@ class Client:
         self, specification: Mapping[str, Any] | None = None, *, idempotency_key: str | None = None, **keys: Any
     ) -> Json:
         """Queue a study, a specification with `replicates` of 2 or more; what `study` gives."""
-        given = {**(specification or {}), **keys}
+        given = {**checked.table("specification", {} if specification is None else specification), **keys}
         if given.get("replicates", 1) == 1:
             raise InputError("replicates: a study has 2 or more, and 1 came: use submit", pointer="/replicates")
         return self._queued("/jobs", given, idempotency_key)
@@ -89,8 +97,9 @@ class Client:
     def _queued(
         self, path: str, body: Mapping[str, Any], key: str | None, query: Mapping[str, str | None] | None = None
     ) -> Json:
-        headers = {"Idempotency-Key": key or secrets.token_hex(16)}
-        answer: Json = self._connection.json("POST", path, query=query, body=dict(body), headers=headers)
+        headers = {"Idempotency-Key": checked.optional_text("idempotency_key", key) or secrets.token_hex(16)}
+        sent = checked.as_json("specification", dict(body))
+        answer: Json = self._connection.json("POST", path, query=query, body=sent, headers=headers)
         return answer
 
     def job(self, id: str) -> Job:
@@ -106,7 +115,8 @@ class Client:
         spec_hash: str | None = None,
     ) -> Iterator[Job]:
         """The jobs, newest first, page by page; without their results until refreshed."""
-        query = {"state": state, "task": task, "kind": kind, "spec_hash": spec_hash}
+        given = {"state": state, "task": task, "kind": kind, "spec_hash": spec_hash}
+        query = {name: checked.optional_text(name, value) for name, value in given.items()}
         return (Job(self._connection, item) for item in self._pages("/jobs", query))
 
     def study(self, id: str) -> Json:
@@ -130,13 +140,21 @@ class Client:
 
         known: name of a rule of the literature, "any" or "none"; text: part of the rule's text.
         """
+        checked.text("sort", sort)
         query = RuleQuery(
-            task=task, known=known, min_fitness=min_fitness, max_complexity=max_complexity, text=text, sort=sort
+            task=checked.optional_text("task", task),
+            known=checked.optional_text("known", known),
+            min_fitness=checked.optional_number("min_fitness", min_fitness, -LARGEST, LARGEST),
+            max_complexity=checked.optional_whole_number("max_complexity", max_complexity, 1, 2**31 - 1),
+            text=checked.optional_text("text", text),
+            sort=sort,
         )
         return map(as_recorded, self.rule_objects(query))
 
     def rule_objects(self, query: RuleQuery) -> Iterator[Json]:
         """The same as the service's JSON, which needs no family of a rule to be installed here."""
+        if not isinstance(query, RuleQuery):
+            raise InputError(f"query: expected a RuleQuery, and {checked.shown(query)} came")
         return self._pages("/rules", dataclasses.asdict(query))
 
     def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[Json]:
@@ -167,22 +185,28 @@ class Client:
 
         job: whose parameters it names [default: the newest that found it].
         """
-        query = {"format": format, "job": job}
+        query = {"format": checked.text("format", format), "job": checked.optional_text("job", job)}
         return self._connection.request("GET", f"{self._rule_path(id)}/export", query=query).text
 
     def trace(self, id: str | Rule, *, job: str | None = None) -> Json:
         """What happens in simulations with the rule, as arrays for charts."""
-        found: Json = self._connection.json("GET", f"{self._rule_path(id)}/trace", query={"job": job})
+        found: Json = self._connection.json(
+            "GET", f"{self._rule_path(id)}/trace", query={"job": checked.optional_text("job", job)}
+        )
         return found
 
     def figure(self, id: str | Rule, kind: str | None = None, *, job: str | None = None) -> str:
         """A picture of what the rule does, as SVG."""
-        query = {"kind": kind, "job": job}
+        query = {"kind": checked.optional_text("kind", kind), "job": checked.optional_text("job", job)}
         return self._connection.request("GET", f"{self._rule_path(id)}/figure.svg", query=query).text
 
     def lineage(self, id: str | Rule, depth: int | None = None) -> Json:
         """What the rule was made of, in the job that found it first: nodes and edges."""
-        found: Json = self._connection.json("GET", f"{self._rule_path(id)}/lineage", query={"depth": depth})
+        found: Json = self._connection.json(
+            "GET",
+            f"{self._rule_path(id)}/lineage",
+            query={"depth": checked.optional_whole_number("depth", depth, 0, 2**31 - 1)},
+        )
         return found
 
     @staticmethod
@@ -204,6 +228,7 @@ class Client:
 
         Waits for the score, which goes ahead of evolutions; raises WaitTimeoutError after `timeout` seconds.
         """
+        timeout = checked.optional_number("timeout", timeout, 0, LARGEST, of="seconds")
         job = self.submit_evaluation(task, rule, split=split, n=n, seed=seed, **parameters)
         return cast(Evaluation, job.wait(timeout=timeout))
 
@@ -218,8 +243,16 @@ class Client:
         **parameters: Any,
     ) -> Job:
         """Queue the score of a rule as a job, ahead of evolutions."""
-        asked: Json = {"task": task, "rule": str(rule), "split": split, "seed": seed, "parameters": parameters}
-        return Job(self._connection, self._queued("/rules:evaluate", asked | ({} if n is None else {"n": n}), None))
+        asked: Json = {
+            "task": checked.text("task", task),
+            "rule": rule.text if isinstance(rule, Rule) else checked.text("rule", rule),
+            "split": checked.text("split", split),
+            "seed": checked.whole_number("seed", seed, 0, LARGEST_SEED),
+            "parameters": parameters,
+        }
+        if n is not None:
+            asked["n"] = checked.whole_number("n", n, 1, MAX_INSTANCES)
+        return Job(self._connection, self._queued("/rules:evaluate", asked, None))
 
     # The service
 
@@ -241,6 +274,6 @@ class Client:
 
 def _segment(text: str) -> str:
     """A part of a path that cannot lead anywhere else."""
-    if not text or not all(character.isalnum() or character in "-_" for character in text):
-        raise InputError(f"expected an id or a name of letters and digits, and {text!r} came")
+    if not isinstance(text, str) or not text or not all(each.isalnum() or each in "-_" for each in text):
+        raise InputError(f"expected an id or a name of letters and digits, and {checked.shown(text)} came")
     return text

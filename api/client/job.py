@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -12,6 +13,7 @@ import httpx
 
 from api.client.connection import LONGEST_PAUSE, SILENCE_SECONDS, Connection, Pauses
 from api.client.events import Event, parsed
+from ruleforge import checked
 from ruleforge.errors import EvaluationError, InputError, JobStopped, WaitTimeoutError
 from ruleforge.store import END_STATES
 from workers.interface import Evaluation, FoundRule, Result, as_evaluation, as_found, as_result
@@ -90,7 +92,7 @@ class Job:
 
     def describe(self, **changes: Any) -> Job:
         """Change name, notes or tags; what is left out stays."""
-        self.info = self._connection.json("PATCH", f"/jobs/{self.id}", body=changes)
+        self.info = self._connection.json("PATCH", f"/jobs/{self.id}", body=checked.as_json("changes", changes))
         return self
 
     def delete(self) -> None:
@@ -105,7 +107,11 @@ class Job:
         Raises ServiceError if it stays away for two minutes, and WaitTimeoutError if the job has not ended after
         `timeout` seconds.
         """
-        end = None if timeout is None else time.monotonic() + timeout
+        after = checked.whole_number("after", after, 0)
+        timeout = checked.optional_number("timeout", timeout, 0, sys.float_info.max, of="seconds")
+        return self._events(after, None if timeout is None else time.monotonic() + timeout)
+
+    def _events(self, after: int, end: float | None) -> Iterator[Event]:
         pauses = Pauses(PATIENCE_SECONDS)
         while True:
             silence = self._silence(end)
@@ -150,6 +156,8 @@ class Job:
         timeout: in seconds; a paused job is waited for until somebody resumes it. Raises WaitTimeoutError after that
         time, EvaluationError if the job failed, JobStopped if it was cancelled. The job goes on without us.
         """
+        if not isinstance(progress, bool) and not callable(progress):
+            raise InputError(f"progress: expected true, false or a function, and {checked.shown(progress)} came")
         if progress is True:
             from api.client.watching import Shown
 
@@ -190,7 +198,7 @@ class Job:
     def history(self, points: int | None = None) -> list[dict[str, Any]]:
         """The generations, thinned to at most `points`."""
         items: list[dict[str, Any]] = self._connection.json(
-            "GET", f"/jobs/{self.id}/history", query={"points": points}
+            "GET", f"/jobs/{self.id}/history", query={"points": checked.optional_whole_number("points", points, 1)}
         )["items"]
         return items
 

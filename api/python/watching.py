@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
+from ruleforge import checked
 from ruleforge.kernel.compilation import compilation
 from ruleforge.search import Generation
 from ruleforge.spec import JobSpec
@@ -52,6 +53,7 @@ class Watch:
 @contextmanager
 def watched(progress: bool | None, observer: Observer | None) -> Iterator[Watch]:
     """Show a job, with `observer` beside, and let Ctrl-C pause it; where nothing is shown, Ctrl-C is Python's own."""
+    progress = checked.optional_truth("progress", progress)
     if not (interactive() if progress is None else progress):
         yield Watch(observer, never, None)
         return

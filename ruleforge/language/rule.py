@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ruleforge import checked
 from ruleforge.errors import InputError
 from ruleforge.language import tokens as trees
 from ruleforge.language.mathml import format_mathml
@@ -41,34 +42,36 @@ class Rule:
 
         Raises RuleSyntaxError (an InputError) that says what was refused, where, and what is allowed.
         """
-        from ruleforge.family import family_class
+        from ruleforge.family import family_of
 
-        family = family_class(task) if isinstance(task, str) else task
-        found = parse_rule(text, [(slot.name, slot.symbols) for slot in family.slots])
+        family = family_of(task)
+        found = parse_rule(
+            checked.text("rule", text, pointer="/rule"), [(slot.name, slot.symbols) for slot in family.slots]
+        )
         return cls(family.name, family.slots, tuple(found[slot.name] for slot in family.slots))
 
     @classmethod
     def from_tokens(cls, expressions: Sequence[Sequence[object]], task: str | TaskFamily | type[TaskFamily]) -> Rule:
         """Rebuild a rule from stored or received tokens, one sequence per slot; validated as strictly as a text."""
-        from ruleforge.family import family_class
+        from ruleforge.family import family_of
 
-        family = family_class(task) if isinstance(task, str) else task
+        family = family_of(task)
         if not isinstance(expressions, (list, tuple)):
             raise InputError(f"a rule is a list of expressions, and {type(expressions).__name__} came")
         if len(expressions) != len(family.slots):
             raise InputError(
                 f"{family.name} has {len(family.slots)} slot(s), and {len(expressions)} expression(s) came"
             )
-        checked = (trees.checked(given, slot.symbols) for given, slot in zip(expressions, family.slots, strict=True))
-        return cls(family.name, family.slots, tuple(checked))
+        found = (trees.checked(given, slot.symbols) for given, slot in zip(expressions, family.slots, strict=True))
+        return cls(family.name, family.slots, tuple(found))
 
     @classmethod
     def from_sympy(cls, expressions: Any, task: str | TaskFamily | type[TaskFamily]) -> Rule:
         """A rule from one sympy expression (families with one slot) or a mapping of slot name → expression."""
-        from ruleforge.family import family_class
+        from ruleforge.family import family_of
         from ruleforge.language.symbolic import from_sympy
 
-        family = family_class(task) if isinstance(task, str) else task
+        family = family_of(task)
         given = expressions if isinstance(expressions, Mapping) else {family.slots[0].name: expressions}
         if given.keys() != {slot.name for slot in family.slots}:
             expected = ", ".join(slot.name for slot in family.slots)

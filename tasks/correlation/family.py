@@ -142,8 +142,8 @@ class Correlation(TaskFamily):
         spikes, inputs = draw_spikes(for_inputs, own)
         weight = own.initial_weight
         if weight is None:
-            weight = float(np.clip(for_weight.normal(own.mean_initial_weight, own.initial_weight_deviation), 0, 1))
-        potential = float(for_potential.normal(0, own.initial_potential_deviation))
+            weight = float(np.clip(for_weight.normal(own.mean_initial_weight, abs(own.initial_weight_deviation)), 0, 1))
+        potential = float(for_potential.normal(0, abs(own.initial_potential_deviation)))
         return assemble(spikes, inputs, pattern_windows(own), np.full(own.n_inputs, weight), potential, potential, own)
 
     def instance_from_arrays(

@@ -66,7 +66,7 @@ def _stream(seed: int, _drawn_from: CorrelationParameters) -> _Stream:
 
 
 def _potential(seed: int, parameters: CorrelationParameters) -> float:
-    return float(np.random.RandomState(seed).normal(0, parameters.initial_potential_deviation, 1)[0])
+    return float(np.random.RandomState(seed).normal(0, abs(parameters.initial_potential_deviation), 1)[0])
 
 
 def build(key: InstanceKey, parameters: CorrelationParameters) -> Instance:
@@ -79,7 +79,7 @@ def build(key: InstanceKey, parameters: CorrelationParameters) -> Instance:
     weight = parameters.initial_weight
     if weight is None:
         weights = np.random.RandomState(key.seed + WEIGHT_SEED_OFFSET)
-        drawn = weights.normal(parameters.mean_initial_weight, parameters.initial_weight_deviation, key.index + 1)
+        drawn = weights.normal(parameters.mean_initial_weight, abs(parameters.initial_weight_deviation), key.index + 1)
         weight = float(drawn[key.index])
     potential = _potential(POTENTIAL_SEED, parameters)
     readout_potential = _potential(key.index, parameters) if key.split == "validation" else potential

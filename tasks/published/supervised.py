@@ -41,7 +41,7 @@ def published_instance(
     rates = generator.uniform(parameters.rate_minimum, parameters.rate_maximum, size=parameters.n_inputs)
     spike_times = [_spike_train(generator, rate, parameters.duration, input_quirks) for rate in rates]
     negative = generator.rand() < 0.5 and key.split == "training"  # in the published validation the shift is always up
-    spread = parameters.teacher_weight_spread
+    spread = abs(parameters.teacher_weight_spread)
     weights = np.array([generator.uniform(-spread, spread) for _ in range(parameters.n_inputs)])
     weights += -parameters.teacher_weight_shift if negative else parameters.teacher_weight_shift
     return instance_from_arrays(parameters, spike_times, weights)

@@ -43,7 +43,8 @@ def sample(parameters: RewardParameters, key: InstanceKey) -> RewardInstance:
     times = generator.uniform(0.0, p.trial_duration, size=int(counts.sum()))
     labels = generator.choice([-1.0, 1.0], size=p.n_patterns)
     order = generator.integers(p.n_patterns, size=p.n_trials, dtype=np.int32)
-    weights = generator.normal(0.0, p.initial_weight_deviation, size=p.n_inputs)
+    # Of a standard deviation of −0, which numpy refuses, the same as of 0.
+    weights = generator.normal(0.0, abs(p.initial_weight_deviation), size=p.n_inputs)
     noise = generator.integers(2**64, size=p.n_trials, dtype=np.uint64)
     pieces = np.split(times, np.cumsum(counts.ravel())[:-1])
     patterns = [[pieces[m * p.n_inputs + j] for j in np.flatnonzero(connected)] for m in range(p.n_patterns)]

@@ -39,7 +39,7 @@ def sampled_instance(parameters: SupervisedParameters, sequence: np.random.SeedS
     rates = rate_stream.uniform(parameters.rate_minimum, parameters.rate_maximum, parameters.n_inputs)
     counts = spike_stream.poisson(rates * parameters.duration * 1e-3)
     spike_times = [np.sort(spike_stream.uniform(0.0, parameters.duration, count)) for count in counts]
-    spread, shift = parameters.teacher_weight_spread, parameters.teacher_weight_shift
+    spread, shift = abs(parameters.teacher_weight_spread), parameters.teacher_weight_shift
     sign = 1.0 if weight_stream.random() < 0.5 else -1.0
     weights = weight_stream.uniform(-spread, spread, parameters.n_inputs) + sign * shift
     return instance_from_arrays(parameters, spike_times, weights)

@@ -74,7 +74,7 @@ OTHERS = {
     ("evaluate", "reward"): r"Missing option '--rule'",
     ("evaluate", "reward", "--rule", "R", "--split", "train"): r"unknown split 'train': expected one of training",
     ("evaluate", "reward", "--rule", "R", "--n", "0"): r"n: expected 1 to 100000 instances, and 0 came",
-    ("evaluate", "reward", "--rule", "R", "--seed", "-1"): r"seed: expected 0 or more, and -1 came",
+    ("evaluate", "reward", "--rule", "R", "--seed", "-1"): r"seed: expected 0 to 9223372036854775807, and -1 came",
     ("evaluate", "reward", "--rule", "R", "--set", "seed=1"): r"expected parameters of reward, and seed came",
     ("evaluate", "reward", "--rule", "R", "--set", "delay=1"): r"unknown key 'delay'",
     ("evaluate", "reward", "--rule", "R", "--workers", "0"): r"workers: expected 1 to 1024 threads, and 0 came",

@@ -137,7 +137,7 @@ def test_evolve_refuses_with_a_sentence_and_leaves_nothing(given, sentence, tmp_
         ({"rule": "R*Q"}, r"unknown name 'Q'"),
         ({"split": "trainig"}, "unknown split 'trainig': expected one of training, validation, test, library"),
         ({"n": 0}, "n: expected 1 to 100000 instances, and 0 came"),
-        ({"seed": -1}, "seed: expected 0 or more, and -1 came"),
+        ({"seed": -1}, "seed: expected 0 to 9223372036854775807, and -1 came"),
         ({"n_trails": 3}, r"unknown parameter 'n_trails'.*Did you mean 'n_trials'\?"),
         ({"workers": 0}, "workers: expected 1 to 1024 threads, and 0 came"),
         ({"task": "supervised", "rule": ruleforge.Rule.parse("R*E", "reward")}, "one of 'reward' came"),

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable
 
+from ruleforge.checked import optional_text, whole_number
 from ruleforge.errors import InputError
 from workers.evaluators.interface import Evaluator
 from workers.evaluators.threads import ThreadEvaluator
@@ -23,9 +24,7 @@ def number_of_workers(workers: int | None) -> int:
     """The number asked for; None means all cores. Raises InputError for what is no number of workers."""
     if workers is None:
         return usable_cores()
-    if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= MAX_WORKERS:
-        raise InputError(f"workers: expected 1 to {MAX_WORKERS} threads, and {workers!r} came")
-    return workers
+    return whole_number("workers", workers, 1, MAX_WORKERS, of="threads")
 
 
 def make_evaluator(
@@ -37,7 +36,7 @@ def make_evaluator(
     scheduler file of a Dask cluster, which has as many workers as have joined. workers: threads or processes, None for
     all cores. warn: told, in sentences, of what does not stop the work. Raises InputError for what cannot be used.
     """
-    if scheduler is None:
+    if optional_text("scheduler", scheduler) is None:
         return ThreadEvaluator(number_of_workers(workers))
     if scheduler != LOCAL and workers is not None:
         raise InputError(
