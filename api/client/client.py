@@ -83,7 +83,8 @@ class Client:
                 f"replicates: a job has one seed, and {given['replicates']!r} were asked for: use submit_study",
                 pointer="/replicates",
             )
-        return Job(self._connection, self._queued("/jobs", given, idempotency_key, {"from": from_job}))
+        source = {"from": checked.optional_text("from_job", from_job)}
+        return Job(self._connection, self._queued("/jobs", given, idempotency_key, source))
 
     def submit_study(
         self, specification: Mapping[str, Any] | None = None, *, idempotency_key: str | None = None, **keys: Any
