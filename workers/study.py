@@ -62,12 +62,20 @@ def study(given: Mapping[str, Any]) -> Study:
             raise SpecificationError([(f"{here}/label", f"expected a text that no other has, and {label!r} came")])
         try:
             configurations[label] = job_spec(_over(common, {k: v for k, v in table.items() if k != "label"}))
+            _refuse_late_seeds(configurations[label])
         except SpecificationError as error:
             raise SpecificationError(
                 [(pointer if CONFIGURATION not in given else here + pointer, said) for pointer, said in error.errors]
             ) from None
     name = common.get("name")
     return Study(name, tuple(configurations.items()))
+
+
+def _refuse_late_seeds(spec: JobSpec) -> None:
+    """The last of the seeds is one of a specification too."""
+    if spec.seed + spec.replicates > 2**63:
+        reason = f"expected {spec.replicates} seeds below 2^63, and they would begin at {spec.seed}"
+        raise SpecificationError([("/seed", reason)])
 
 
 def _over(common: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,7 +151,9 @@ def _run_one(store: Store, job_id: str, evaluator: Evaluator, observer: Observer
 def study_result(store: Store, study_id: str) -> dict[str, Any]:
     """What the jobs of a study say so far: one row per configuration, and every job (JSON-ready)."""
     record = store.study(study_id)
-    jobs = [_job_row(store, label, store.job(id)) for label, id in record.jobs]
+    labelled = {id: label for label, id in record.jobs}
+    # Of a study of thousands a question for each would take a minute.
+    jobs = [_job_row(store, labelled[job.id], job) for job in store.study_jobs(record.id) if job.id in labelled]
     labels = [item["label"] for item in record.spec.get(CONFIGURATION, ())]
     labels = labels or list(dict.fromkeys(job["configuration"] for job in jobs))
     groups = [[job for job in jobs if job["configuration"] == label] for label in labels]
@@ -173,7 +183,7 @@ def _job_row(store: Store, label: str, job: JobRecord) -> dict[str, Any]:
         with suppress(InputError):
             target = family_class(job.task).search_defaults.target
     reached = None
-    if target is not None:
+    if target is not None and job.generation:
         reached = next(
             (g["evaluations"] for g in store.generations(job.id) if g["best"] is not None and g["best"] >= target), None
         )

@@ -11,6 +11,7 @@ import httpx
 
 from api.client.address import DEFAULT_URL
 from ruleforge.errors import InputError, ServiceError, SpecificationError
+from ruleforge.passwords import hide_passwords
 
 PREFIX = "/api/v1"
 PROBLEM = "application/problem+json"
@@ -51,14 +52,17 @@ class Connection:
 
     def __init__(self, url: str, timeout: float) -> None:
         if not url.startswith(("http://", "https://")):
-            raise InputError(f"expected the address of a service, such as {DEFAULT_URL}, and {url!r} came")
-        self.url = url.rstrip("/")
+            raise InputError(
+                f"expected the address of a service, such as {DEFAULT_URL}, and {hide_passwords(url)!r} came"
+            )
+        address = url.rstrip("/")
+        self.url = hide_passwords(address)  # as it is shown
         self.timeout = timeout
         self._reached = False
         try:
-            self._http = httpx.Client(base_url=self.url + PREFIX, timeout=timeout)
+            self._http = httpx.Client(base_url=address + PREFIX, timeout=timeout)
         except httpx.InvalidURL as error:
-            raise InputError(f"{url!r} is no address: {error}") from None
+            raise InputError(f"{self.url!r} is no address: {hide_passwords(str(error))}") from None
 
     def close(self) -> None:
         """Close what is open."""
@@ -144,8 +148,9 @@ class Connection:
 
     def _foreign(self, response: httpx.Response) -> ServiceError:
         kind = response.headers.get("content-type", "nothing")
+        asked = hide_passwords(str(response.request.url))
         return ServiceError(
-            f"expected an answer of ruleforge from {response.request.url}, and status {response.status_code} with "
+            f"expected an answer of ruleforge from {asked}, and status {response.status_code} with "
             f"{kind} came: is this the address of `ruleforge serve`?"
         )
 

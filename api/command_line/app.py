@@ -14,6 +14,7 @@ from rich.console import Console
 import ruleforge
 from ruleforge.errors import InputError, JobStopped, RuleforgeError
 from ruleforge.kernel.compilation import compilation
+from ruleforge.passwords import hide_passwords
 
 # New objects until the youngest are looked through, and of those looks until the older ones are.
 GARBAGE_COLLECTION = 20_000, 20, 20
@@ -133,4 +134,4 @@ def _register_commands() -> None:
 
 
 def _say(error: Exception) -> None:
-    sys.stderr.write(f"ruleforge: {error}\n")
+    sys.stderr.write(f"ruleforge: {hide_passwords(str(error))}\n")

@@ -37,6 +37,7 @@ from api.command_line.specification import (
     given_specification,
 )
 from ruleforge.errors import EvaluatorLostError
+from ruleforge.passwords import hide_passwords
 from ruleforge.spec import job_spec
 from ruleforge.store import END_STATES, Store, open_store
 from workers.evaluators import Evaluator
@@ -150,7 +151,7 @@ def _say_queued(store: Store, job_id: str, as_json: bool) -> None:
 def _again(database: str | None, scheduler: str | None) -> str:
     """The options with which a job is resumed where it is recorded and scored now."""
     options = (("--db", database), ("--scheduler", scheduler))
-    return "".join(f" {name} {value}" for name, value in options if value)
+    return "".join(f" {name} {hide_passwords(value)}" for name, value in options if value)
 
 
 def _run(store: Store, job_id: str, evaluator: Evaluator, again: str, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from anyio.to_thread import run_sync
 
 from api.http import models
 from ruleforge.errors import InputError
+from ruleforge.passwords import hide_passwords
 from ruleforge.store import Store
 
 # How long an answer of the scheduler is good for, and how long it may take, in seconds.
@@ -93,6 +94,6 @@ class ClusterView:
             address = scheduler_address(place)
             workers = await asyncio.wait_for(workers_of(address), ANSWER_SECONDS)
         except (OSError, InputError, TimeoutError):
-            return models.Scheduler(address=place, reachable=False, workers=[])
+            return models.Scheduler(address=hide_passwords(place), reachable=False, workers=[])
         listed = [models.WorkerObject(address=name, threads=threads) for name, threads in sorted(workers.items())]
-        return models.Scheduler(address=address, reachable=True, workers=listed)
+        return models.Scheduler(address=hide_passwords(address), reachable=True, workers=listed)

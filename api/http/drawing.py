@@ -14,8 +14,9 @@ from typing import Any
 from api.http.problems import RETRY_AFTER, Problem
 from ruleforge.store import FoundRule
 
-# How long one piece of work may take, in seconds; how many may wait; how many characters of answers are kept.
-SECONDS, MOST_WAITING, KEPT = 60.0, 16, 64_000_000
+# How long one piece of work may take, in seconds; how long a request waits for it before it is told to ask again; how
+# many may wait; how many characters of answers are kept.
+SECONDS, PATIENCE, MOST_WAITING, KEPT = 300.0, 30.0, 16, 64_000_000
 # A long answer is one line: larger than what a stream takes by default.
 LONGEST_LINE = 64 * 1024 * 1024
 
@@ -26,7 +27,7 @@ class Drawing:
     def __init__(self) -> None:
         self._process: Process | None = None
         self._one_at_a_time = asyncio.Lock()
-        self._waiting = 0
+        self._asked: dict[str, asyncio.Task[str]] = {}
         self._kept: OrderedDict[str, str] = OrderedDict()
         self._size = 0
 
@@ -43,7 +44,12 @@ class Drawing:
         return await self._ask("simplified", found)
 
     async def close(self) -> None:
-        """End the process."""
+        """End the process, and what waits for it."""
+        for work in list(self._asked.values()):
+            work.cancel()
+        await self._end()
+
+    async def _end(self) -> None:
         if self._process is not None:
             if self._process.returncode is None:
                 self._process.kill()
@@ -57,20 +63,34 @@ class Drawing:
         if question in self._kept:
             self._kept.move_to_end(question)
             return self._kept[question]
-        if self._waiting >= MOST_WAITING:
+        if question not in self._asked and len(self._asked) >= MOST_WAITING:
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE, "many pictures are being drawn: try again", headers=RETRY_AFTER
             )
-        self._waiting += 1
+        work = self._asked.get(question)
+        if work is None:
+            work = self._asked[question] = asyncio.create_task(self._work(question))
+            work.add_done_callback(_looked_at)
+        try:
+            # Shielded: whoever asks again after a 503 finds the drawing where it is by then, and not at its begin.
+            async with asyncio.timeout(PATIENCE):
+                return await asyncio.shield(work)
+        except TimeoutError:
+            raise Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                f"the picture takes more than {PATIENCE:g} s and is still being drawn: ask again",
+                headers=RETRY_AFTER,
+            ) from None
+
+    async def _work(self, question: str) -> str:
+        """Draw, and keep what comes of it, whether anybody still waits for it or not."""
         try:
             async with self._one_at_a_time:
-                if question in self._kept:  # whoever was before may have asked the same
-                    return self._kept[question]
                 answer = await self._answer(question)
                 self._keep(question, answer)
                 return answer
         finally:
-            self._waiting -= 1
+            del self._asked[question]
 
     def _keep(self, question: str, answer: str) -> None:
         """Until others, asked for more lately, need the room."""
@@ -90,17 +110,17 @@ class Drawing:
                 await process.stdin.drain()
                 line = await process.stdout.readline()
         except TimeoutError:
-            await self.close()
+            await self._end()
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE, f"the picture took more than {SECONDS:.0f} s", headers=RETRY_AFTER
             ) from None
         except (ConnectionError, ValueError):
             line = b""
         except BaseException:
-            await asyncio.shield(self.close())
+            await asyncio.shield(self._end())
             raise
         if not line:
-            await self.close()
+            await self._end()
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "the drawing process ended: try again", headers=RETRY_AFTER)
         answer = json.loads(line)
         if "refused" in answer:
@@ -115,3 +135,9 @@ class Drawing:
                 *(sys.executable, "-m", "api.http.drawer"), stdin=PIPE, stdout=PIPE, limit=LONGEST_LINE
             )
         return self._process
+
+
+def _looked_at(work: asyncio.Task[str]) -> None:
+    """A refusal that nobody waited for is no fault of the service."""
+    if not work.cancelled():
+        work.exception()

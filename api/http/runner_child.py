@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 
+from api.http.runner_process import OPTIONS
 from api.http.telemetry import configure_logging
 from ruleforge.errors import RuleforgeError
 from ruleforge.kernel.compilation import compilation
@@ -53,8 +54,8 @@ def _tell(status: Any, ended: threading.Event) -> None:
 
 
 def main() -> int:
-    """Run until the input ends. The argument: {"database", "scheduler", "workers"} as JSON."""
-    options = json.loads(sys.argv[1])
+    """Run until the input ends. In the environment, under OPTIONS: {"database", "scheduler", "workers"} as JSON."""
+    options = json.loads(os.environ.pop(OPTIONS))
     configure_logging()
     compilation.tell(say)
     ended = threading.Event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -16,6 +17,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 SETTLED_SECONDS = 30.0
 # How long the jobs may take to go back into the queue at the end.
 END_SECONDS = 25.0
+# The variable that tells the child its options.
+OPTIONS = "RULEFORGE_RUNNER_OPTIONS"
 
 
 class RunnerProcess:
@@ -63,7 +66,9 @@ class RunnerProcess:
 
     def _start(self) -> None:
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "api.http.runner_child", self._options],
+            [sys.executable, "-m", "api.http.runner_child"],
+            # Not an argument, which every user of the machine could read: the record's address may have a password.
+            env={**os.environ, OPTIONS: self._options},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

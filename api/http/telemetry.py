@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.http.cluster import ClusterView, age
 from api.http.events import EventHub
 from ruleforge.errors import StoreError
+from ruleforge.passwords import hidden_in_log
 from ruleforge.store import Store
 
 REQUEST_ID = "X-Request-ID"
@@ -38,7 +39,7 @@ def configure_logging() -> None:
     ]
     renderer: Any = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, renderer],
+        processors=[*shared, structlog.processors.format_exc_info, hidden_in_log, renderer],
         # Line and end in one write: the runner, another process, writes to the same place.
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
@@ -50,6 +51,7 @@ def configure_logging() -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                hidden_in_log,
                 renderer,
             ],
         )

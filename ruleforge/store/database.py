@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError, StatementError
 
 from ruleforge.errors import InputError, StoreError
+from ruleforge.passwords import hide_passwords
 
 EXAMPLE = "sqlite:///ruleforge.db"
 DRIVERS = {
@@ -54,9 +55,10 @@ class Address:
         """Read a database URL. Raises StoreError for what is none, and for databases that are not supported."""
         try:
             url = make_url(text)
-        except ArgumentError:
-            raise StoreError(f"expected a database URL such as {EXAMPLE}, and {text!r} came{_hint(text)}") from None
-        name = url.render_as_string(hide_password=True)
+        except (ArgumentError, ValueError):  # the latter of a port that is no number
+            shown = hide_passwords(text)
+            raise StoreError(f"expected a database URL such as {EXAMPLE}, and {shown!r} came{_hint(text)}") from None
+        name = hide_passwords(url.render_as_string(hide_password=True))
         backend = DRIVERS.get(url.drivername)
         if backend is None:
             raise StoreError(

@@ -24,6 +24,15 @@ def add_events(
         connection.execute(insert(events), {"job": job, "time": time, "kind": kind, "payload": payload})
 
 
+def add_first_events(
+    connection: Connection, new: Sequence[int], time: datetime, kind: str, payload: Mapping[str, Any]
+) -> None:
+    """Add the same event to each of these jobs, which this transaction has made: the first that each of them has."""
+    if new:
+        rows = [{"job": job, "time": time, "kind": kind, "payload": payload} for job in new]
+        connection.execute(insert(events), rows)
+
+
 def list_events(connection: Connection, job: int, after: int, limit: int | None) -> list[dict[str, Any]]:
     """The events of a job with an id above `after`, in order: id, time, kind, payload."""
     query = (

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, delete, insert, select, update
 from ruleforge.errors import AmbiguousError, InputError, unknown_name
 from ruleforge.store import leases
 from ruleforge.store.cursors import checked_limit, cursor, place
-from ruleforge.store.database import finite_json, is_text
-from ruleforge.store.events import add_events
+from ruleforge.store.database import chunks, finite_json, is_text
+from ruleforge.store.events import add_events, add_first_events
 from ruleforge.store.generations import add_validations
 from ruleforge.store.holders import Holder
 from ruleforge.store.records import (
@@ -26,7 +26,7 @@ from ruleforge.store.records import (
     ScoreRecord,
 )
 from ruleforge.store.rules import begins_with
-from ruleforge.store.schema import checkpoints, jobs, queue, results
+from ruleforge.store.schema import checkpoints, jobs, queue, results, studies, study_jobs
 from ruleforge.store.scores import record_scores
 
 
@@ -36,11 +36,37 @@ class RevisionError(InputError):
 
 def create_job(connection: Connection, job: NewJob) -> str:
     """Record a new job in state "queued" and return its id."""
-    _check_texts(name=job.name, notes=job.notes)
+    ((_, id),) = create_jobs(connection, [job])
+    return id
+
+
+def create_jobs(connection: Connection, new: Sequence[NewJob]) -> list[tuple[int, str]]:
+    """Record new jobs in state "queued", in this order: (number, id) of each.
+
+    A study may have thousands, which a statement for each would take half a minute for.
+    """
     now = datetime.now(UTC)
-    id = uuid.uuid4().hex[:12]
-    values = {
-        "id": id,
+    rows = []
+    for job in new:
+        _check_texts(name=job.name, notes=job.notes)
+        rows.append(_new_row(job, now))
+    numbers: dict[str, int] = {}
+    for chunk in chunks(rows):
+        connection.execute(insert(jobs), list(chunk))
+        made = select(jobs.c.id, jobs.c.number).where(jobs.c.id.in_([row["id"] for row in chunk]))
+        numbers.update({row.id: row.number for row in connection.execute(made)})
+    created = [(numbers[row["id"]], str(row["id"])) for row in rows]
+    waiting = [{"job": number, "priority": job.priority} for (number, _), job in zip(created, new, strict=True)]
+    if waiting:
+        connection.execute(insert(queue), waiting)
+    submitted = {"state": "queued", "previous": None, "reason": "submitted"}
+    add_first_events(connection, [number for number, _ in created], now, "state", submitted)
+    return created
+
+
+def _new_row(job: NewJob, now: datetime) -> dict[str, Any]:
+    return {
+        "id": uuid.uuid4().hex[:12],
         "task": job.task,
         "kind": job.kind,
         "state": "queued",
@@ -59,10 +85,6 @@ def create_job(connection: Connection, job: NewJob) -> str:
         "revision": 1,
         "started_from": job.started_from,
     }
-    number = connection.scalars(insert(jobs).returning(jobs.c.number), [values]).one()
-    connection.execute(insert(queue).values(job=number, priority=job.priority))
-    add_events(connection, number, now, [("state", {"state": "queued", "previous": None, "reason": "submitted"})])
-    return id
 
 
 def _check_texts(**texts: Any) -> None:
@@ -85,6 +107,19 @@ def find_job(connection: Connection, prefix: str, record: str) -> JobRecord:
         .where(jobs.c.id == ids[0])
     )
     return _job_record(connection.execute(query).one())
+
+
+def jobs_of_study(connection: Connection, study: str) -> list[JobRecord]:
+    """The jobs of a study in the order of running, with their results and without their search state."""
+    query = (
+        select(jobs, results.c.result)
+        .join(study_jobs, study_jobs.c.job == jobs.c.number)
+        .join(studies, studies.c.number == study_jobs.c.study)
+        .outerjoin(results, results.c.job == jobs.c.number)
+        .where(studies.c.id == study)
+        .order_by(study_jobs.c.position)
+    )
+    return [_job_record(row) for row in connection.execute(query)]
 
 
 def list_jobs(connection: Connection, task: str | None, state: str | None, limit: int | None) -> list[JobRecord]:

@@ -287,6 +287,11 @@ class Store:
         with self._database.reading() as connection:
             return studies.find_study(connection, id_or_unique_prefix, self._name)
 
+    def study_jobs(self, study_id: str) -> list[JobRecord]:
+        """The jobs of the study of this id in the order of running, with their results, without their search state."""
+        with self._database.reading() as connection:
+            return jobs.jobs_of_study(connection, study_id)
+
     def generations(self, job_id: str) -> list[dict[str, Any]]:
         """The generations of a job: number, evaluations, best, median, n_distinct, seconds, front (rule ids)."""
         with self._database.reading() as connection:

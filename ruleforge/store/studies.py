@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from ruleforge.errors import AmbiguousError, InputError
-from ruleforge.store.jobs import create_job
+from ruleforge.store.jobs import create_jobs
 from ruleforge.store.records import NewStudy, StudyRecord
 from ruleforge.store.rules import begins_with
 from ruleforge.store.schema import jobs, studies, study_jobs
@@ -25,13 +25,12 @@ def create_study(connection: Connection, study: NewStudy) -> str:
     row: Any = connection.execute(same).one_or_none() or _add_study(connection, study)
     number, id = int(row.number), str(row.id)
     places = set(connection.scalars(select(study_jobs.c.position).where(study_jobs.c.study == number)))
-    rows = []
-    for position, (configuration, job) in enumerate(study.jobs):
-        if position in places:
-            continue
-        job_id = create_job(connection, job)
-        job_number = connection.scalars(select(jobs.c.number).where(jobs.c.id == job_id)).one()
-        rows.append({"study": number, "position": position, "job": job_number, "configuration": configuration})
+    missing = [(position, *item) for position, item in enumerate(study.jobs) if position not in places]
+    made = create_jobs(connection, [job for _, _, job in missing])
+    rows = [
+        {"study": number, "position": position, "job": job, "configuration": configuration}
+        for (position, configuration, _), (job, _) in zip(missing, made, strict=True)
+    ]
     if rows:
         connection.execute(insert(study_jobs), rows)
     return id

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
+from sqlalchemy import event
 
 from ruleforge.errors import InputError, JobStopped, SpecificationError
 from ruleforge.family import family
 from ruleforge.language.rule import Rule
 from ruleforge.statistics.searches import Times, fisher_exact, log_rank, quartiles, wilson
+from ruleforge.store import open_store
 from workers.evaluators import SerialEvaluator
 from workers.evolve import run_job, submit
 from workers.scoring import score_rules
@@ -192,3 +196,29 @@ def test_quartiles_lie_beyond_the_budget_where_too_few_reached():
     assert quartiles(Times((40, 10), (100, 101))) == [10, 40, None]
     assert quartiles(Times((7,), (50, 50)))[1] is None
     assert quartiles(Times(()))[1] is None
+
+
+def _counted(statements, _connection, _cursor, statement, *_):
+    statements.append(statement)
+
+
+def test_a_large_study_takes_no_statement_for_each_job(tmp_path):
+    """As many statements for 300 seeds as for 3, to record them and to say how they stand."""
+    counts = []
+    for seeds in (3, 300):
+        with open_store(f"sqlite:///{tmp_path}/{seeds}.db") as store:
+            statements = []
+            event.listen(store._database._engine, "before_cursor_execute", partial(_counted, statements))
+            id = submit_study(store, study({"task": "reward", "replicates": seeds}))
+            result = study_result(store, id)
+            assert [job["seed"] for job in result["jobs"]] == list(range(seeds))
+            assert all(store.newest_event(job["job"]) for job in result["jobs"][:3])
+            counts.append(len(statements))
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize(("seed", "replicates"), [(2**63 - 1, 2), (2**63 - 10, 11), (2**63 - 9999, 10_000)])
+def test_seeds_beyond_the_last_one(seed, replicates):
+    with pytest.raises(SpecificationError, match="below 2\\^63"):
+        study({"task": "reward", "seed": seed, "replicates": replicates})
+    study({"task": "reward", "seed": seed, "replicates": 2**63 - seed})
