@@ -10,8 +10,9 @@ from ruleforge.cost import check_cost
 from ruleforge.family import TaskFamily, checked_split
 from ruleforge.language.identity import Recogniser
 from ruleforge.language.rule import Rule
+from ruleforge.store import Store
 from workers.evaluators.interface import Evaluator, never
-from workers.scoring import RuleScore, finite, score_rules
+from workers.scoring import RuleScore, final_records, finite, rule_record, score_rules
 
 MAX_INSTANCES = 100_000
 LARGEST_SEED = 2**63 - 1
@@ -26,11 +27,13 @@ def evaluate_rules(
     n: int | None = None,
     seed: int = 0,
     source: str = "sampled",
+    store: Store | None = None,
     stop: Callable[[], bool] = never,
 ) -> list[dict[str, Any]]:
     """Score each rule on n instances of a split (default: the family's number); one JSON-ready dict per rule.
 
-    Raises JobStopped once `stop` is true.
+    store: the record that has the scores already, or keeps them, with the rules and the metrics of every instance; None
+    keeps nothing. Raises JobStopped once `stop` is true.
     """
     chosen = checked_split(split)
     n = n if n is not None else type(family).search_defaults.instances(chosen)
@@ -39,7 +42,9 @@ def evaluate_rules(
     for rule in rules:
         check_cost(family.cost(rule.complexity), family.parameters)
     recogniser = Recogniser(family.known_rules())
-    scores = score_rules(evaluator, family, rules, family.keys(chosen, n, seed, source), stop=stop)
+    scores = score_rules(evaluator, family, rules, family.keys(chosen, n, seed, source), store=store, stop=stop)
+    if store is not None:
+        store.add_scores([rule_record(rule, recogniser) for rule in rules], final_records(scores))
     return [_evaluation(family, score, split, recogniser) for score in scores]
 
 
@@ -51,6 +56,7 @@ def _evaluation(family: TaskFamily, score: RuleScore, split: str, recogniser: Re
         "id": score.rule.id,
         "split": split,
         "fitness": [finite(float(value)) for value in score.fitness],
+        "metrics": score.mean_metrics(),
         **score.summary(),
         "outcome": score.outcome.value,
         "complexity": score.rule.complexity,

@@ -14,13 +14,11 @@ from ruleforge.checked import CheckedModel
 from ruleforge.cost import check_cost
 from ruleforge.errors import EvaluatorLostError, InputError, JobStopped, StoreError
 from ruleforge.family import Split, family
-from ruleforge.language.identity import Recogniser
 from ruleforge.language.rule import Rule
 from ruleforge.store import END_STATES, LeaseLostError, NewJob, RequestKey, Store
 from workers.evaluate import MAX_INSTANCES, evaluate_rules
 from workers.evaluators.interface import Evaluator, never
 from workers.lease import RESUMABLE, leased
-from workers.scoring import rule_record
 from workers.versions import versions
 
 KIND = "evaluation"
@@ -102,7 +100,8 @@ def _evaluate(store: Store, job_id: str, evaluator: Evaluator, stop: Callable[[]
     spec = store.job(job_id).spec
     bound = family(spec["task"], spec["parameters"])
     rule = Rule.parse(spec["rule"], type(bound))
-    (found,) = evaluate_rules(evaluator, bound, [rule], split=spec["split"], n=spec["n"], seed=spec["seed"], stop=stop)
     # The rule is recorded first, so that whoever has the result can ask for its trace.
-    store.add_scores([rule_record(rule, Recogniser(bound.known_rules()))], [])
+    (found,) = evaluate_rules(
+        evaluator, bound, [rule], split=spec["split"], n=spec["n"], seed=spec["seed"], store=store, stop=stop
+    )
     store.finish(job_id, "succeeded", None, "evaluated", {"job": job_id, **found}, {}, [], lease)

@@ -54,6 +54,14 @@ class RuleScore:
         """The same with outcome rejected_at_hurdle."""
         return replace(self, outcome=Outcome.rejected_at_hurdle, aggregate=-math.inf)
 
+    def mean_metrics(self) -> dict[str, float | None]:
+        """The mean of every metric of the family over the instances; None where it was not finite on one of them."""
+        means: dict[str, float | None] = {}
+        for name in self.records[0].metrics:
+            values = [record.metrics.get(name) for record in self.records]
+            means[name] = None if None in values else finite(float(np.mean(np.array(values, dtype=np.float64))))
+        return means
+
     def summary(self) -> dict[str, Any]:
         """aggregate, mean, standard_error, n: None where they are not finite."""
         n = len(self.fitness)

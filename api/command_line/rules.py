@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,14 +15,16 @@ from api.command_line.app import Database, Json, Server, Settings, Task, Workers
 from api.command_line.display import digits_for, known, nearest, number, plain_table, rule_cell, validation
 from api.command_line.interrupts import Interrupts
 from api.command_line.places import place, tasks_here
-from api.command_line.remote import evaluate_there
+from api.command_line.remote import evaluate_there, one_place
 from ruleforge.errors import InputError
 from ruleforge.family import TaskFamily, family, family_class
 from ruleforge.language.rule import Rule
 from ruleforge.spec import apply_setting
+from ruleforge.store import open_store
 from workers.evaluate import evaluate_rules
 from workers.evaluators import Evaluator
 from workers.evaluators.choose import make_evaluator
+from workers.interface import database_url
 from workers.pictures import picture_format
 from workers.reproduce import reproduce as run_reproduction
 
@@ -113,21 +115,27 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Seed of the instances.")] = 0,
     settings: Settings = None,
     workers: Workers = None,
+    database: Annotated[
+        str | None,
+        typer.Option("--db", metavar="URL", help="Keep the scores in this record, and use those that it has [none]."),
+    ] = None,
     server: Server = None,
     as_json: Json = False,
 ) -> None:
-    """Score rules on instances of a task, here or on the workers of a service.
+    """Score rules on instances of a task, here or on the workers of a service, which keeps the scores.
 
     With several rules, --json gives {"evaluations": […]}.
     """
+    one_place(database, server)
     if server is not None:
         parameters = given_parameters(family_class(task), settings) if settings else {}
         found = evaluate_there(server, task, rule, split=split, n=n, seed=seed, parameters=parameters)
     else:
         chosen = family(task, given_parameters(family_class(task), settings))
         parsed = [Rule.parse(text, task) for text in rule]
-        with _scoring(workers) as (evaluator, stop):
-            found = evaluate_rules(evaluator, chosen, parsed, split=split, n=n, seed=seed, stop=stop)
+        record = nullcontext() if database is None else open_store(database_url(database))
+        with _scoring(workers) as (evaluator, stop), record as store:
+            found = evaluate_rules(evaluator, chosen, parsed, split=split, n=n, seed=seed, store=store, stop=stop)
     if as_json:
         print_json(found[0] if len(found) == 1 else {"evaluations": found})
         return
@@ -141,9 +149,15 @@ def evaluate(
             validation(item, digits),
             item["outcome"],
             str(item["complexity"]),
-            rule_cell(item),
+            rule_cell(item).append(_metrics(item["metrics"]), "dim"),
         )
     screen().print(table)
+
+
+def _metrics(means: Mapping[str, float | None]) -> str:
+    """The means of what the family measures beside fitness, in a line of their own."""
+    said = (f"{name.replace('_', ' ')} {'–' if mean is None else f'{mean:.4g}'}" for name, mean in means.items())
+    return f"\n{', '.join(said)}" if means else ""
 
 
 @app.command()

@@ -6,11 +6,15 @@ import pytest
 
 import ruleforge
 from ruleforge.errors import InputError
+from ruleforge.family import family
+from ruleforge.language.rule import Rule
 from ruleforge.store import RequestKey
+from workers.evaluate import evaluate_rules
 from workers.evaluation import KIND, EvaluationSpec, run_evaluation, submit_evaluation
 from workers.evaluators import SerialEvaluator
 from workers.evolve import submit
 from workers.runner import Runner
+from workers.versions import context
 
 ASKED = EvaluationSpec(task="reward", rule="0.5*(R - 1)*E", parameters={"n_trials": 20}, n=3, seed=2)
 
@@ -36,6 +40,37 @@ def test_the_result_is_that_of_evaluate(store):
     assert states(store, id) == ["queued", "running", "succeeded"]
     with pytest.raises(InputError, match="has ended already"):
         run_evaluation(store, id, SerialEvaluator())
+
+
+def test_metrics_are_told_and_every_score_is_kept_with_them(store):
+    id = submit_evaluation(store, ASKED)
+    run_evaluation(store, id, SerialEvaluator())
+    result = store.job(id).result
+    bound = family("reward", {"n_trials": 20})
+    keys = bound.keys("training", 3, 2)
+    kept = store.cached_scores(context(bound), [result["id"]], [str(key) for key in keys])
+    assert len(kept) == 3
+    scored = [bound.evaluate([Rule.parse(ASKED.rule, "reward")], bound.build(key)) for key in keys]
+    assert result["metrics"].keys() == scored[0].metrics.keys() == {"accuracy", "spikes_per_trial"}
+    for name, mean in result["metrics"].items():
+        assert mean == pytest.approx(sum(float(scores.metrics[name][0]) for scores in scored) / 3)
+    for key, scores in zip(keys, scored, strict=True):
+        record = kept[result["id"], str(key)]
+        assert record.fitness == scores.fitness[0]
+        assert record.metrics == {name: float(values[0]) for name, values in scores.metrics.items()}
+
+
+def test_a_metric_that_is_not_finite_on_one_instance_has_no_mean(store):
+    id = submit_evaluation(store, ASKED.model_copy(update={"rule": "E/(R - R)"}))
+    run_evaluation(store, id, SerialEvaluator())
+    assert set(store.job(id).result["metrics"].values()) == {None}
+
+
+def test_what_a_record_has_is_not_simulated_again(store, monkeypatch):
+    bound, rules = family("reward", {"n_trials": 20}), [Rule.parse("R*E", "reward")]
+    first = evaluate_rules(SerialEvaluator(), bound, rules, n=3, store=store)
+    monkeypatch.setattr(type(bound), "evaluate_many", None)
+    assert evaluate_rules(SerialEvaluator(), bound, rules, n=3, store=store) == first
 
 
 def test_defaults_are_filled_in_and_equal_ones_have_equal_hashes(store):
