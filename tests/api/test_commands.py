@@ -10,7 +10,7 @@ COMMANDS = (
     *("evolve", "resume", "evaluate", "tasks", "jobs", "rules", "show"),
     *("pause", "cancel", "runner", "study"),
 )
-WITH_RECORD = ("evolve", "resume", "jobs", "rules", "show", "pause", "cancel", "runner", "study")
+WITH_RECORD = ("evolve", "resume", "evaluate", "jobs", "rules", "show", "pause", "cancel", "runner", "study")
 RULE_OBJECT = {"id", "behaviour", "rule", "complexity", "fitness", "validation_fitness", "outcome", "known_as"}
 RESULT = {
     *("job", "state", "champion", "front", "generations", "evaluations", "seconds", "history", "stopped_by"),
