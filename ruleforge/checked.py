@@ -133,7 +133,7 @@ def _plain(value: Any, annotation: Any) -> Any:
     for option in options:
         origin, inner = typing.get_origin(option), typing.get_args(option)
         if origin is tuple and isinstance(value, (list, tuple)):
-            return [_plain(item, inner[0]) for item in value]
+            return tuple(_plain(item, inner[0]) for item in value)
         if origin is dict and isinstance(value, Mapping):
             return {key: _plain(item, inner[1]) for key, item in value.items()}
     if bool in options and not isinstance(value, bool):

@@ -24,6 +24,7 @@ from workers.evolve import Observer, SilentObserver, new_job, run_job
 # Between two looks at jobs of the study that another process runs, in seconds.
 LOOK_SECONDS = 0.5
 MAX_CONFIGURATIONS = 1000
+MAX_JOBS = 10_000
 CONFIGURATION = "configurations"
 
 
@@ -67,6 +68,10 @@ def study(given: Mapping[str, Any]) -> Study:
             raise SpecificationError(
                 [(pointer if CONFIGURATION not in given else here + pointer, said) for pointer, said in error.errors]
             ) from None
+    n_jobs = sum(spec.replicates for spec in configurations.values())
+    if n_jobs > MAX_JOBS:
+        sentence = f"configurations times replicates are expected to be at most {MAX_JOBS:,} jobs, and {n_jobs:,} came"
+        raise SpecificationError([("/replicates", sentence)])
     name = common.get("name")
     return Study(name, tuple(configurations.items()))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ruleforge.conformance.bounds import check_bounds
 from ruleforge.conformance.declarations import check_declarations, check_known_rules
 from ruleforge.conformance.instances import check_build, check_keys
 from ruleforge.conformance.pictures import check_trace_and_draw
@@ -46,6 +47,7 @@ def check_family(family_class: type[TaskFamily], parameters: Mapping[str, Any] |
     check_keys(bound)
     instances = check_build(bound, again)
     rules = trial_rules(family_class)
+    check_bounds(family_class, parameters, rules[0])
     alone = check_evaluate(bound, again, rules, instances)
     check_threads(bound, rules, instances, alone)
     check_evaluate_many(bound, rules, instances, alone)
