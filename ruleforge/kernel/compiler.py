@@ -2,7 +2,7 @@
 
 Numba's own cache looks at the file of the compiled function only and misses edits in functions that it calls. So the
 cache folder carries a digest of all the sources that a kernel can be made of, with the versions of Python, numba and
-numpy: any edit means a new folder. Numba itself keys by CPU model inside it.
+numpy: any edit means a new folder. Its files are named by CPU model too, and checked (`ruleforge.kernel.cache`).
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numba
 from numba import njit
 from numba.core import event
 
+from ruleforge.kernel.cache import KernelCache
 from ruleforge.kernel.compilation import compilation
 from ruleforge.kernel.version import cache_root, kernel_version
 
@@ -44,18 +44,15 @@ def kernel(*, simulation: bool = False, inline: bool = False) -> Callable[[Calla
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        folder = cache_root() / f"kernels-{kernel_version(function.__module__)}"
-        before = numba.config.CACHE_DIR
-        numba.config.CACHE_DIR = str(folder)  # read once, while the function is decorated
-        try:
-            return njit(
-                nogil=True,
-                cache=not inline,
-                error_model="numpy",
-                fastmath=set(SIMULATION_FLAGS) if simulation else False,
-                **({"forceinline": True} if inline else {}),
-            )(function)
-        finally:
-            numba.config.CACHE_DIR = before
+        dispatcher = njit(
+            nogil=True,
+            error_model="numpy",
+            fastmath=set(SIMULATION_FLAGS) if simulation else False,
+            **({"forceinline": True} if inline else {}),
+        )(function)
+        if not inline:
+            folder = cache_root() / f"kernels-{kernel_version(function.__module__)}"
+            dispatcher._cache = KernelCache(function, folder)
+        return dispatcher
 
     return decorate

@@ -10,6 +10,7 @@ import hashlib
 import importlib.metadata
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 # The packages that turn kernels into machine code.
@@ -22,7 +23,10 @@ def cache_root() -> Path:
     if given:
         return Path(given)
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "ruleforge"
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "ruleforge"
+    except RuntimeError:  # a user that the system does not know, as in a container that runs under any number
+        return Path(tempfile.gettempdir()) / f"ruleforge-{os.geteuid()}"
 
 
 def source_digest(*places: Path) -> str:
