@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from ruleforge.errors import InputError, unknown_name
 from ruleforge.family import TaskFamily
 from ruleforge.language.rule import Rule
 from workers.charts import EXPERIMENTS, charts_of, validation_traces
+from workers.own_matplotlib import own_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,8 +23,6 @@ OVERVIEW = "overview"
 SIZE = (13.0, 4.2)  # inches
 SIZE_OF_CHART = (6.4, 4.2)
 MANY_SERIES = 8  # from which a chart's legend would hide it
-# matplotlib's settings and text layout belong to the whole process.
-_drawing = threading.Lock()
 
 
 def figure_kinds(family: type[TaskFamily]) -> tuple[str, ...]:
@@ -89,14 +87,13 @@ def _rule_picture(family: TaskFamily, rule: Rule, kind: str | None, format: str,
 
 def rendered(draw: Callable[[Figure], None], size: tuple[float, float], format: str) -> bytes:
     """The file of a picture of that size in inches; equal pictures are equal files."""
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     # Neither the date nor random ids, so that equal pictures are equal files.
     undated: dict[str, Any] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[format]
     picture = io.BytesIO()
-    with _drawing, rc_context({"svg.hashsalt": "ruleforge"}):
+    with own_matplotlib():
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
         figure = Figure(figsize=size, dpi=130)
         FigureCanvasAgg(figure)
         draw(figure)
