@@ -33,6 +33,7 @@ from ruleforge.search_settings import TREES, SearchSettings
 DEFAULT_EVALUATIONS = 1000
 # Of any limit: a thousand years of a large cluster, or thirty of one second each.
 MOST = 10**9
+LARGEST_FILE = 10_000_000  # bytes of a specification
 
 
 class _Part(CheckedModel):
@@ -202,7 +203,11 @@ def _search(spec: JobSpec, given: Mapping[str, Any], family: type[TaskFamily]) -
 def read_toml(path: Path) -> dict[str, Any]:
     """A specification file as nested dictionaries. Raises InputError with line and column if it does not parse."""
     try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+        if len(content) > LARGEST_FILE:  # or one without an end, such as a device
+            raise InputError(f"{path} is larger than {LARGEST_FILE} bytes: expected a job specification in TOML")
+        given = tomllib.loads(content.decode("utf-8").replace("\r\n", "\n"))
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
     except (ValueError, RecursionError) as error:  # not TOML, or a number or nesting beyond what Python reads

@@ -1,7 +1,7 @@
 """matplotlib as it comes, whatever this machine and this user have set: equal pictures are equal files everywhere.
 
-matplotlib reads a file of settings from the current folder, from the user's and from the environment, looks for fonts on
-the whole system, and keeps a list of them that it believes. While a picture of ours is drawn none of this counts.
+matplotlib reads a file of settings from the current folder, from the user's and from the environment, looks for fonts
+on the whole system, and keeps a list of them that it believes. While a picture of ours is drawn none of this counts.
 """
 
 from __future__ import annotations
@@ -73,17 +73,18 @@ def _current_folder(folder: Path) -> Iterator[None]:
 @contextmanager
 def _own_fonts() -> Iterator[None]:
     """Find no fonts but those that come with matplotlib."""
-    from matplotlib.font_manager import fontManager
+    from matplotlib import font_manager
 
-    before = fontManager.__dict__
-    fontManager.__dict__ = _fonts()
-    # Answers of the other set are remembered; the first addition to a set clears them.
-    type(fontManager)._findfont_cached.cache_clear()
+    manager: Any = font_manager.fontManager
+    before = manager.__dict__
+    manager.__dict__ = _fonts()
+    # It remembers its answers, which were of the other fonts.
+    type(manager)._findfont_cached.cache_clear()
     try:
         yield
     finally:
-        fontManager.__dict__ = before
-        type(fontManager)._findfont_cached.cache_clear()
+        manager.__dict__ = before
+        type(manager)._findfont_cached.cache_clear()
 
 
 _own: dict[str, Any] = {}
@@ -92,16 +93,17 @@ _own: dict[str, Any] = {}
 def _fonts() -> dict[str, Any]:
     """The state of a font manager that has looked into matplotlib's own folders only."""
     if not _own:
-        from matplotlib import font_manager
+        import matplotlib.font_manager
 
-        everywhere = font_manager.findSystemFonts
+        module: Any = matplotlib.font_manager
+        everywhere = module.findSystemFonts
 
-        def in_folders(paths: Any = None, fontext: str = "ttf") -> Any:
-            return sorted(everywhere(paths, fontext)) if paths else []
+        def in_folders(fontpaths: Any = None, fontext: str = "ttf") -> list[str]:
+            return sorted(everywhere(fontpaths, fontext)) if fontpaths else []
 
-        font_manager.findSystemFonts = in_folders
+        module.findSystemFonts = in_folders
         try:
-            _own.update(font_manager.FontManager().__dict__)
+            _own.update(module.FontManager().__dict__)
         finally:
-            font_manager.findSystemFonts = everywhere
+            module.findSystemFonts = everywhere
     return _own

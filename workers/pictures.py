@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +51,8 @@ def write_picture(path: Path, picture: Callable[[str], bytes]) -> None:
     except OSError as error:
         raise InputError(f"--figure: {path} cannot be written: {error.strerror}") from None
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # a name too long to be there, or a folder that is no longer there
+            partial.unlink()
 
 
 def picture_format(path: Path) -> str:
@@ -57,8 +60,10 @@ def picture_format(path: Path) -> str:
     format = path.suffix.removeprefix(".").lower()
     if format not in FORMATS:
         raise InputError(f"--figure: expected a file name ending in {', '.join(FORMATS)}, and {str(path)!r} came")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):  # Path's own question raises where a folder may not be searched
         raise InputError(f"--figure: the folder {path.parent} does not exist: create it first")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise InputError(f"--figure: {path} is a folder or a device: expected the name of a file")
     return format
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from api.client.address import DEFAULT_URL
+from api.client.proxies import proxy_for, shown
 from ruleforge.errors import InputError, ServiceError, SpecificationError
 from ruleforge.passwords import hide_passwords
 
@@ -60,9 +61,18 @@ class Connection:
         self.timeout = timeout
         self._reached = False
         try:
-            self._http = httpx.Client(base_url=address + PREFIX, timeout=timeout)
+            target = httpx.URL(address)
         except httpx.InvalidURL as error:
             raise InputError(f"{self.url!r} is no address: {hide_passwords(str(error))}") from None
+        self._proxy = proxy_for(target)
+        try:
+            # Nothing else of the environment is heeded, so that a service of this machine is reached without a proxy.
+            self._http = httpx.Client(base_url=address + PREFIX, timeout=timeout, proxy=self._proxy, trust_env=False)
+        except (ValueError, ImportError, httpx.InvalidURL) as error:
+            raise InputError(
+                f"the proxy {shown(self._proxy)}, which the environment names for {self.url}, cannot be used "
+                f"({hide_passwords(str(error))}): set it right, or set NO_PROXY={target.host}"
+            ) from None
 
     def close(self) -> None:
         """Close what is open."""
@@ -116,6 +126,11 @@ class Connection:
 
     def away(self, error: httpx.TransportError) -> ServiceError:
         """A sentence for a connection that cannot be made, or broke and stays broken."""
+        if self._proxy is not None and isinstance(error, (httpx.ConnectError, httpx.ProxyError)):
+            return ServiceError(
+                f"the proxy {shown(self._proxy)}, which the environment names for {self.url}, does not lead there "
+                f"({error}): check the proxy, or set NO_PROXY={httpx.URL(self.url).host}"
+            )
         if isinstance(error, httpx.ConnectError):
             return ServiceError(
                 f"no service answers at {self.url} ({error}): start one with `ruleforge serve`, or check the address"
@@ -148,10 +163,11 @@ class Connection:
 
     def _foreign(self, response: httpx.Response) -> ServiceError:
         kind = response.headers.get("content-type", "nothing")
+        through = "" if self._proxy is None else f" through the proxy {shown(self._proxy)}"
         asked = hide_passwords(str(response.request.url))
         return ServiceError(
             f"expected an answer of ruleforge from {asked}, and status {response.status_code} with "
-            f"{kind} came: is this the address of `ruleforge serve`?"
+            f"{kind} came{through}: is this the address of `ruleforge serve`?"
         )
 
 

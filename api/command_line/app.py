@@ -12,9 +12,9 @@ import typer
 from rich.console import Console
 
 import ruleforge
+from api.command_line.streams import OutputLostError, finish_output, prepare_streams, say, writable
 from ruleforge.errors import InputError, JobStopped, RuleforgeError
 from ruleforge.kernel.compilation import compilation
-from ruleforge.passwords import hide_passwords
 
 # New objects until the youngest are looked through, and of those looks until the older ones are.
 GARBAGE_COLLECTION = 20_000, 20, 20
@@ -77,7 +77,10 @@ Server = Annotated[
 
 def print_json(value: Mapping[str, Any]) -> None:
     """One object on standard output; a number that is not finite would be a fault, so it raises."""
-    sys.stdout.write(json.dumps(value, allow_nan=False, ensure_ascii=False, indent=2, default=str) + "\n")
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False, indent=2, default=str)
+    if not writable(text):  # JSON has a way of its own to write any character
+        text = json.dumps(value, allow_nan=False, indent=2, default=str)
+    sys.stdout.write(text + "\n")
 
 
 def screen() -> Console:
@@ -92,6 +95,19 @@ def progress() -> Console:
 
 def main() -> NoReturn:
     """Run the command line. Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    prepare_streams()
+    code = _run()
+    try:
+        finish_output()
+    except OutputLostError as lost:
+        if code == DONE:  # what ended it otherwise was said
+            say(str(lost))
+            code = FAILED
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run the command, and say what ended it; its exit code."""
     if sys.argv[1:] != ["--version"]:  # which needs none of what they load
         _register_commands()
     # Hardly anything here is part of a cycle, and to look for some after every 700 new objects takes a fifteenth of a
@@ -101,21 +117,20 @@ def main() -> NoReturn:
     try:
         app()
     except InputError as error:
-        _say(error)
-        sys.exit(BAD_INPUT)
+        say(str(error))
+        return BAD_INPUT
     except JobStopped as stopped:
-        _say(stopped)
-        sys.exit(INTERRUPTED)
+        say(str(stopped))
+        return INTERRUPTED
     except RuleforgeError as error:
-        _say(error)
-        sys.exit(FAILED)
+        say(str(error))
+        return FAILED
     except KeyboardInterrupt:
-        sys.stderr.write("ruleforge: interrupted\n")
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone: nothing is left to say
-        sys.exit(FAILED)
-    sys.exit(DONE)
+        say("interrupted")
+        return INTERRUPTED
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else FAILED if done.code else DONE
+    return DONE
 
 
 def _register_commands() -> None:
@@ -131,7 +146,3 @@ def _register_commands() -> None:
     import api.command_line.submit
     import api.command_line.watch
     import api.command_line.worker  # noqa: F401
-
-
-def _say(error: Exception) -> None:
-    sys.stderr.write(f"ruleforge: {hide_passwords(str(error))}\n")

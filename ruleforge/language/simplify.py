@@ -2,7 +2,7 @@
 
 sympy.simplify takes 25 ms and up and can hang, so it never runs where rules are scored, and only for a limited time.
 Algebra moves poles and rounding: the simplified form stands beside the rule that ran, never in its place, together
-with how far the two differ on the probe inputs.
+with how far the two differ.
 """
 
 from __future__ import annotations
@@ -13,19 +13,25 @@ import sys
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ruleforge.errors import InputError
 from ruleforge.language.identity import outputs
+from ruleforge.language.primitives import apply
 from ruleforge.language.rule import Rule
-from ruleforge.language.tokens import Tokens
+from ruleforge.language.signals import Slot
+from ruleforge.language.tokens import Tokens, fold
 
 SECONDS = 10.0
+N_EDGES = 512
+Inputs = dict[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
 class Simplified:
-    """rule: the simplified form; difference: largest relative difference where both are finite; n_poles_moved: probe
-    inputs at which one of them is finite and the other is not; n_probes: of how many.
+    """rule: the simplified form; difference: largest relative difference where both are finite; n_poles_moved: inputs
+    at which one of them is finite and the other is not, or is another infinity; n_probes: of how many inputs, the probe
+    inputs and the edges: 0 and both signs of every signal.
     """
 
     rule: Rule
@@ -59,13 +65,36 @@ def simplified(rule: Rule, seconds: float = SECONDS) -> Simplified | None:
 def _compared(rule: Rule, simple: Rule) -> Simplified:
     difference, moved, n_probes = 0.0, 0, 0
     for slot, ours, theirs in zip(rule.slots, rule.expressions, simple.expressions, strict=True):
-        a, b = outputs(ours, slot), outputs(theirs, slot)
-        both = np.isfinite(a) & np.isfinite(b)
-        scale = np.maximum(np.maximum(np.abs(a[both]), np.abs(b[both])), 1e-9)
-        difference = max(difference, float(np.max(np.abs(a[both] - b[both]) / scale, initial=0.0)))
-        moved += int(np.sum(np.isfinite(a) != np.isfinite(b)))
-        n_probes += len(a)
+        edges = _edges(slot)
+        for a, b in (
+            (outputs(ours, slot), outputs(theirs, slot)),
+            (_values(ours, edges), _values(theirs, edges)),
+        ):
+            both = np.isfinite(a) & np.isfinite(b)
+            scale = np.maximum(np.maximum(np.abs(a[both]), np.abs(b[both])), 1e-9)
+            difference = max(difference, float(np.max(np.abs(a[both] - b[both]) / scale, initial=0.0)))
+            moved += int(np.sum(~both & (a != b) & ~(np.isnan(a) & np.isnan(b))))
+            n_probes += len(a)
     return Simplified(simple, difference, moved, n_probes)
+
+
+def _edges(slot: Slot) -> Inputs:
+    """Where algebra of positive numbers goes wrong: 0 and both signs of each signal, whatever its usual range; of a
+    discrete one the values that it has. {symbol: (N_EDGES,) float64}.
+    """
+    random = np.random.Generator(np.random.PCG64(0))
+    drawn = {}
+    for signal in slot.signals:
+        ends = np.array([0.0, 0.5, 1.0, *map(abs, signal.range), *map(abs, signal.special)])
+        choices = np.array(signal.values) if signal.values else np.concatenate([ends, -ends])
+        drawn[signal.symbol] = random.choice(choices, N_EDGES)
+    return drawn
+
+
+def _values(tokens: Tokens, inputs: Inputs) -> NDArray[np.float64]:
+    return np.asarray(
+        fold(tokens, lambda token: inputs[token] if isinstance(token, str) else np.full(N_EDGES, token), apply)
+    )
 
 
 def _simplify(tokens: Tokens, symbols: list[str]) -> Tokens:

@@ -47,15 +47,26 @@ def _power(base: Any, exponent: Any) -> Any:
 
     sympy writes 9**9**9 out, with its 370 million digits, and 2**(10**9)·x**(10**9) for (2·x)**(10**9). So large
     exponents become floats, and large powers of numbers become what the rule computes, a float64.
+
+    The language's power of a negative base is the real part alone, so that sympy's x**a·x**b = x**(a + b) would be
+    wrong for it; of a real part sympy assumes nothing of the kind. Whole exponents, and bases that are never negative,
+    need none.
     """
     coefficient = base.as_coeff_Mul()[0]
     digits = max(coefficient.p.bit_length(), coefficient.q.bit_length()) if coefficient.is_Rational else 0
     exact = exponent.is_Integer and abs(exponent) <= EXACT_EXPONENT and digits * abs(int(exponent)) <= EXACT_BITS
+    if not exponent.is_number and not (exponent.is_integer or base.is_nonnegative):
+        return sympy.re(base**exponent)
     if exact or not exponent.is_number or not exponent.is_extended_real:
         return base**exponent
     if base.is_number and base.is_extended_real:
         return _computed(PRIMITIVES["**"], [base, exponent])
-    return base ** (sympy.Float(exponent, 17) if exponent.is_Integer else exponent)
+    power = base ** (sympy.Float(exponent, 17) if exponent.is_Rational else exponent)
+    return power if _is_whole(exponent) or base.is_nonnegative else sympy.re(power)
+
+
+def _is_whole(exponent: Any) -> bool:
+    return bool(exponent.is_integer or (exponent.is_Float and exponent == int(exponent)))
 
 
 def to_sympy(tokens: Sequence[Token]) -> Any:
@@ -123,16 +134,20 @@ def from_sympy(expression: Any, signals: Sequence[str]) -> Tokens:
         if node.is_Mul:
             if node.args[0] == -1:
                 return ("neg", *convert(sympy.Mul(*node.args[1:])))
-            above, below = node.as_numer_denom()
-            if below != 1:
-                return ("/", *convert(above), *convert(below))
-            return chain("*", [convert(factor) for factor in node.as_ordered_factors()])
+            above, below = _fraction(node)
+            result = chain("*", [convert(factor) for factor in above]) if above else (1.0,)
+            return ("/", *result, *chain("*", [convert(factor) for factor in below])) if below else result
         if node.is_Pow:
-            if node.exp == sympy.Rational(1, 2):
-                return ("sqrt", *convert(node.base))
-            if node.exp.is_negative and node.exp.is_number:
+            if node.exp.is_Rational and node.exp.q == 2:  # powers of sqrt, which has no value below 0
+                root = ("sqrt", *convert(node.base))
+                power = root if abs(node.exp.p) == 1 else ("**", *root, float(abs(node.exp.p)))
+                return power if node.exp.is_positive else ("/", 1.0, *power)
+            if node.exp.is_number and node.exp.is_negative and _is_whole(node.exp):
                 return ("/", 1.0, *convert(node.base**-node.exp))
             return ("**", *convert(node.base), *convert(node.exp))
+        if node.func == sympy.re:
+            (part,) = node.args
+            return ("**", *convert(part.base), *convert(part.exp)) if part.is_Pow else convert(part)
         name = _BY_SYMPY_NAME.get(node.func.__name__)
         if name is None:
             raise InputError(
@@ -142,6 +157,25 @@ def from_sympy(expression: Any, signals: Sequence[str]) -> Tokens:
         return chain(name, operands) if PRIMITIVES[name].arity == 2 else (name, *operands[0])
 
     return (float(expression),) if isinstance(expression, (int, float)) else convert(expression)
+
+
+def _fraction(product: Any) -> tuple[list[Any], list[Any]]:
+    """The factors of a product above and below the line; below only where 1/x**e is x**(−e) for negative x too."""
+    above, below = [], []
+    for factor in product.as_ordered_factors():
+        if factor.is_Rational and factor.q != 1:
+            above += [sympy.Integer(factor.p)] if factor.p != 1 else []
+            below.append(sympy.Integer(factor.q))
+        elif (
+            factor.is_Pow
+            and factor.exp.is_number
+            and factor.exp.is_negative
+            and (_is_whole(factor.exp) or (factor.exp.is_Rational and factor.exp.q == 2))
+        ):
+            below.append(factor.base**-factor.exp)
+        else:
+            above.append(factor)
+    return above, below
 
 
 def to_numpy(tokens: Sequence[Token], signals: Sequence[str]) -> Callable[..., NDArray[np.float64]]:

@@ -52,7 +52,17 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Read a database URL. Raises StoreError for what is none, and for databases that are not supported."""
+        """Read a database URL. Raises StoreError for what is none, and for databases that are not supported.
+
+        The path of a SQLite URL is what stands there, letter for letter: nothing is decoded and nothing left out.
+        """
+        try:
+            text.encode()
+            os.fsencode(text)
+        except UnicodeEncodeError:
+            raise StoreError(
+                f"{text!r}: expected a database URL in UTF-8, and other bytes came: rename the file or its folder"
+            ) from None
         try:
             url = make_url(text)
         except (ArgumentError, ValueError):  # the latter of a port that is no number
@@ -66,19 +76,20 @@ class Address:
             )
         if backend == "postgresql":
             return cls(url.set(drivername="postgresql+psycopg"), name, backend, None)
-        if url.host or url.query or (url.database or "").startswith("file:"):
+        given = text.removeprefix(f"{url.drivername}://")
+        if given in ("", "/", "/:memory:"):
+            return cls(url, text, backend, None)
+        if "?" in given or not given.startswith("/") or given.startswith("/file:"):
             raise StoreError(
-                f"{name}: expected sqlite:///PATH (relative) or sqlite:////PATH (absolute) and nothing else: "
-                "a SQLite URL has no host and no options"
+                f"{name if url.password else text}: expected sqlite:///PATH (relative) or sqlite:////PATH (absolute) "
+                "and nothing else: a SQLite URL has no host and no options, and no question mark in its path"
             )
-        if not url.database or url.database == ":memory:":
-            return cls(url, name, backend, None)
-        if "\0" in url.database:
-            raise StoreError(f"{name!r}: a path cannot contain the character NUL")
+        if "\0" in given:
+            raise StoreError(f"{text!r}: a path cannot contain the character NUL")
         # Absolute, because connections are made later too, when the working directory may be another one; and without
         # links, because SQLite puts its log beside the file itself.
-        path = Path(os.path.realpath(url.database))
-        return cls(url.set(database=str(path)), name, backend, path)
+        path = Path(os.path.realpath(given[1:]))
+        return cls(url.set(database=str(path), query={}), text, backend, path)
 
 
 def _hint(text: str) -> str:

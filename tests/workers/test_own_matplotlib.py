@@ -64,7 +64,7 @@ SETTINGS_FILES = {
     "tex": b"text.usetex: True\n",
     "large": b"font.size: 30\n",
     "fonts": b"font.family: monospace\nmathtext.fontset: stix\nsvg.fonttype: none\npdf.fonttype: 42\n",
-    "look": b"axes.prop_cycle: cycler('color', ['k'])\naxes.grid: True\nfigure.dpi: 30\nsavefig.dpi: 30\nlines.linewidth: 9\n",
+    "look": b"axes.prop_cycle: cycler('color', ['k'])\naxes.grid: True\nsavefig.dpi: 30\nlines.linewidth: 9\n",
     "saving": b"savefig.bbox: tight\nsavefig.transparent: True\nfigure.constrained_layout.use: False\n",
     "locale": b"axes.formatter.use_locale: True\naxes.unicode_minus: False\naxes.formatter.useoffset: False\n",
     "paths": b"path.sketch: 10, 10, 10\npath.simplify: False\nagg.path.chunksize: 2\n",
@@ -154,14 +154,19 @@ def picture() -> bytes:
     return rendered(lambda figure: draw_chart(chart, figure), (4, 3), "svg")
 
 
+def draw_nothing() -> None:
+    with own_matplotlib():
+        assert matplotlib.rcParams["font.size"] == matplotlib.rcParamsDefault["font.size"]
+        raise InputError("no picture")
+
+
 def test_the_user_s_settings_of_this_process_neither_count_nor_change():
     before = picture()
     fonts = list(matplotlib.font_manager.fontManager.ttflist)
     with matplotlib.rc_context({"font.size": 30, "axes.grid": True, "font.family": "serif"}):
         assert picture() == before
         assert matplotlib.rcParams["font.size"] == 30
-        with pytest.raises(InputError, match="no picture"), own_matplotlib():
-            assert matplotlib.rcParams["font.size"] == matplotlib.rcParamsDefault["font.size"]
-            raise InputError("no picture")
+        with pytest.raises(InputError, match="no picture"):
+            draw_nothing()
         assert matplotlib.rcParams["font.family"] == ["serif"]
     assert matplotlib.font_manager.fontManager.ttflist == fonts

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -45,6 +47,17 @@ def scheduler_place(text: str) -> dict[str, str]:
     )
 
 
+def read_address(file: Path) -> str:
+    """The address in a scheduler file. Raises OSError or ValueError if it is not there, or not yet written."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError(f"{file} is nested too deeply") from None
+    if not isinstance(content, dict) or not isinstance(content.get("address"), str):
+        raise ValueError(f"{file} names no address")
+    return str(content["address"])
+
+
 class Connection:
     """A client of one scheduler, shared by all calls of a process; safe between threads.
 
@@ -83,10 +96,11 @@ class Connection:
             return Client(self._cluster, set_as_default=False)
         if file := self._place.get("scheduler_file"):
             deadline = time.monotonic() + seconds
-            while not Path(file).exists():  # a batch system may not have started the scheduler yet
+            while not os.path.exists(file):  # a batch system may not have started the scheduler yet
                 if time.monotonic() >= deadline:
                     raise TimeoutError(f"there is no such file after {seconds:.0f} s")
                 time.sleep(RETRY_SECONDS)
+            return Client(read_address(Path(file)), timeout=seconds, set_as_default=False)
         return Client(**self._place, timeout=seconds, set_as_default=False)
 
     @property

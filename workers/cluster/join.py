@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import signal
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ from distributed.security import Security
 from ruleforge.errors import InputError
 from tasks.warm_up import load_kernels
 from workers.cluster.compatibility import METADATA, cautions, facts, refuse_to_join
+from workers.cluster.connection import read_address
 from workers.cluster.embedded import QUIET
 from workers.cluster.logs import LOGGING_OF_PROCESSES
 
@@ -89,7 +89,7 @@ async def _scheduler(place: Mapping[str, str], told_to_end: asyncio.Event) -> tu
     deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
     while True:
         try:
-            address = place.get("address") or _read_address(Path(place["scheduler_file"]))
+            address = place.get("address") or read_address(Path(place["scheduler_file"]))
             scheduler: Any = rpc(
                 address, timeout=ANSWER_SECONDS, connection_args=Security().get_connection_args("worker")
             )
@@ -105,14 +105,6 @@ async def _scheduler(place: Mapping[str, str], told_to_end: asyncio.Event) -> tu
             if asyncio.get_running_loop().time() >= deadline:
                 raise TimeoutError(f"{type(error).__name__}: {error}") from None
             await asyncio.sleep(RETRY_SECONDS)
-
-
-def _read_address(file: Path) -> str:
-    """The address in a scheduler file. Raises OSError or ValueError if it is not there, or not yet written."""
-    content = json.loads(file.read_text(encoding="utf-8"))
-    if not isinstance(content, dict) or not isinstance(content.get("address"), str):
-        raise ValueError(f"{file} names no address")
-    return str(content["address"])
 
 
 async def _serve(address: str, n_workers: int, told_to_end: asyncio.Event, say: Callable[[str], None]) -> bool:

@@ -215,3 +215,107 @@ def test_power_of_a_negative_base_is_the_real_part():
     expected = np.real(bases.astype(complex) ** exponents)
     np.testing.assert_allclose(power(E=bases, R_mean=exponents), expected, rtol=1e-14, atol=1e-15)
     assert power(E=-8.0, R_mean=1 / 3) == pytest.approx(1.0)
+
+
+# Both signs, 0, and numbers at which a power is neither 0 nor 1.
+SIGNED = np.array([[-2.2, -1.0, -0.3, 0.0, 0.4, 1.0, 2.5, -0.7], [0.6, -1.7, 0.0, 2.0, -0.4, -1.0, 1.3, -2.2]])
+SIGNED = np.concatenate([SIGNED, np.roll(SIGNED[:1], 3, axis=1)])
+
+
+def there_and_back(tokens):
+    return Rule.from_sympy(toy(tokens).to_sympy(), Toy).expressions[0]
+
+
+@given(expressions(SIGNALS, EVERY, (2.0, 0.5, -0.5, 1.5, -1.5, 0.3, 3.0, -2.0, -1.0), max_leaves=6))
+def test_there_and_back_gives_the_same_numbers_for_both_signs(tokens):
+    inputs = dict(zip(SIGNALS, SIGNED, strict=True))
+    try:
+        again = there_and_back(tokens)
+    except InputError:
+        return  # no such expression in sympy, or none of it in the language
+    with np.errstate(all="ignore"):
+        before, after = folded(tokens, inputs), folded(again, inputs)
+        usual = _conditioned(tokens, inputs)
+    # Algebra may give a value to what had none (E/E at 0); what had one keeps it where rounding does not decide.
+    np.testing.assert_allclose(after[usual], before[usual], rtol=1e-6, atol=1e-6)
+
+
+def _conditioned(tokens, inputs):
+    """Where every step is finite and moderate, and none stands at a jump, so that rounding changes little."""
+    from ruleforge.language.primitives import apply
+    from ruleforge.language.tokens import fold
+
+    fits = np.ones(SIGNED.shape[1], dtype=bool)
+
+    def node(primitive, operands):
+        nonlocal fits
+        result = apply(primitive, operands)
+        fits &= np.isfinite(result) & (np.abs(result) < 1e4)
+        if primitive.name == "/":
+            fits &= np.abs(operands[1]) > 1e-4
+        if primitive.name in ("log", "sqrt", "abs", "sign", "min", "max", "**"):
+            at = operands[0] - operands[1] if primitive.name in ("min", "max") else operands[0]
+            fits &= np.abs(at) > 1e-4
+        if primitive.name == "**":  # a whole exponent decides which power it is
+            fits &= (np.abs(operands[1] - np.round(operands[1])) > 1e-9) | (operands[1] == np.round(operands[1]))
+        return result
+
+    fold(tokens, lambda t: inputs[t] if isinstance(t, str) else np.full(SIGNED.shape[1], t), node)
+    return fits
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "E**(-0.5)",
+        "R*E**(-0.5)",
+        "(E**0.5)**2",
+        "E**0.5*E**0.5",
+        "E**0.3*E**0.3",
+        "E**1.5/E**0.5",
+        "(E**2)**0.5",
+        "(E**3)**0.5",
+        "(-E)**0.5",
+        "(-2*E)**(-1.5)",
+        "(R*E)**0.5",
+        "(E*E)**0.3",
+        "(E**(1/3))**3",
+        "E**(1/2)",
+        "E**-1.5*R/E**2",
+        "E**R_mean*E**R_mean",
+        "(E**R_mean)**2",
+        "2**(0.5*R)*E**0.5",
+        "abs(E)**0.5*abs(E)**-1.5",
+        "abs(E)**R*abs(E)**R",
+        "exp(E)**R*exp(-E)",
+        "sqrt(E)*sqrt(R)",
+        "sqrt(E)**3",
+        "R/sqrt(E)",
+        "1/(E**0.5)",
+        "sign(E)*abs(E)**0.5",
+        "log(E*R)",
+        "log(E**2)",
+        "log(exp(E))",
+        "abs(E*R)/R",
+        "max(E, -E)",
+        "min(R*E, E)",
+        "(R - E)**0.5*(R - E)**0.5",
+        "(E + R)**2.5/(E + R)",
+    ],
+)
+def test_no_identity_of_positive_numbers_is_used_for_all(text):
+    tokens = Rule.parse(text, Toy).expressions[0]
+    inputs = dict(zip(SIGNALS, SIGNED, strict=True))
+    with np.errstate(all="ignore"):
+        before, after = folded(tokens, inputs), folded(there_and_back(tokens), inputs)
+    finite = np.isfinite(before)
+    assert finite.any()
+    np.testing.assert_allclose(after[finite], before[finite], rtol=1e-9, atol=1e-12)
+
+
+def test_a_number_outside_a_negative_base_s_power_stays_there():
+    assert there_and_back(("**", "E", -0.5)) == ("**", "E", -0.5)
+    assert there_and_back(("**", "E", -2.0)) == ("/", 1.0, "**", "E", 2.0)
+    x = sympy.Symbol("E", real=True)
+    assert Rule.from_sympy(x ** sympy.Float(-0.5), Toy).expressions[0] == ("**", "E", -0.5)
+    assert Rule.from_sympy(3 * x ** sympy.Float(-0.3), Toy).text.count("/") == 0
