@@ -17,6 +17,8 @@ import importlib
 import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
+from ruleforge.packages import refuse_foreign_packages
+
 if TYPE_CHECKING:
     from api.client import Client
     from api.python import evolve, resume
@@ -58,6 +60,8 @@ def __getattr__(name: str) -> Any:
         return importlib.metadata.version("ruleforge")  # as installed: pyproject.toml is the one place where it stands
     if name not in _HOMES:
         raise AttributeError(f"module 'ruleforge' has no attribute {name!r}")
+    if not _HOMES[name].startswith("ruleforge."):
+        refuse_foreign_packages()
     return getattr(importlib.import_module(_HOMES[name]), name)
 
 

@@ -28,6 +28,7 @@ from ruleforge.language.signals import Slot
 from ruleforge.nesting import pointer_part, refuse_deep
 from ruleforge.parameters import FamilyParameters as FamilyParameters  # noqa: PLC0414 (families take both from here)
 from ruleforge.parameters import parameter as parameter  # noqa: PLC0414
+from ruleforge.packages import refuse_foreign_packages
 from ruleforge.statistics import MEAN, Statistic
 
 if TYPE_CHECKING:
@@ -415,6 +416,7 @@ def family_class(name: str) -> type[TaskFamily]:
     try:
         family = entry.load()
     except Exception as error:  # whatever the import of somebody's package raises is no fault of who asks
+        refuse_foreign_packages()
         raise InputError(
             f"the task family {name!r} cannot be loaded from {entry.value}, {type(error).__name__}: {error}: "
             "mend or remove its package",
