@@ -136,6 +136,7 @@ def _run() -> int:
 def _register_commands() -> None:
     """Import the commands, by which they are registered."""
     import api.command_line.control
+    import api.command_line.doctor
     import api.command_line.evolve
     import api.command_line.export
     import api.command_line.record

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from ruleforge.errors import InputError
-from workers.cluster.connection import scheduler_place
+from workers.cluster.connection import read_address, scheduler_place
 
 
 def scheduler_address(text: str) -> str:
@@ -15,8 +14,8 @@ def scheduler_address(text: str) -> str:
     if "address" in place:
         return place["address"]
     try:
-        return str(json.loads(Path(place["scheduler_file"]).read_text(encoding="utf-8"))["address"])
-    except (OSError, ValueError, KeyError) as error:
+        return read_address(Path(place["scheduler_file"]))
+    except (OSError, ValueError) as error:
         raise InputError(f"scheduler: {text} says no address ({error}): is the scheduler running?") from None
 
 
