@@ -12,7 +12,6 @@ import hashlib
 import inspect
 import logging
 import os
-import pickle
 import re
 import stat
 import uuid
@@ -22,7 +21,7 @@ from typing import Any
 
 from numba.core.caching import FunctionCache
 from numba.core.compiler import CompileResult
-from numba.core.serialize import dumps
+from numba.core.serialize import dumps, loads
 
 SUFFIX = ".nbc"
 DIGEST_SIZE = 32
@@ -100,7 +99,8 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
             return None
         path = self.path(signature, target_context.codegen())
         try:
-            return CompileResult._rebuild(target_context, *pickle.loads(read_checked(path)))  # noqa: S301 - our own file
+            # numba's form of compiled code could do anything when it is read, as could the code itself.
+            return CompileResult._rebuild(target_context, *loads(read_checked(path)))
         except FileNotFoundError:
             return None
         except UntrustedError as why:
