@@ -26,9 +26,9 @@ from ruleforge.language.identity import KnownRule
 from ruleforge.language.rule import Rule
 from ruleforge.language.signals import Slot
 from ruleforge.nesting import pointer_part, refuse_deep
+from ruleforge.packages import refuse_foreign_packages
 from ruleforge.parameters import FamilyParameters as FamilyParameters  # noqa: PLC0414 (families take both from here)
 from ruleforge.parameters import parameter as parameter  # noqa: PLC0414
-from ruleforge.packages import refuse_foreign_packages
 from ruleforge.statistics import MEAN, Statistic
 
 if TYPE_CHECKING:
