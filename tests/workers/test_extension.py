@@ -257,6 +257,18 @@ def test_from_any_state_in_which_nobody_runs_it(ended):
         assert (essence(run(store, job)), recorded(store, job)) == expected
 
 
+def test_in_a_record_that_processes_share(record_url):
+    """SQLite in a file, and PostgreSQL."""
+    expected = direct(specification(evaluations=60))
+    with open_store(record_url) as store:
+        job = submit(store, specification(evaluations=20))
+        run(store, job)
+        for limit in (33, 60):
+            extend(store, job, {"evaluations": limit})
+            run(store, job)
+        assert (essence(store.job(job).result), recorded(store, job)) == expected
+
+
 def test_of_a_job_that_never_began():
     expected = direct(specification(generations=3))
     with open_store("sqlite://") as store:
