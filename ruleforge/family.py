@@ -5,13 +5,11 @@ from __future__ import annotations
 import enum
 import functools
 import importlib.metadata
-import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -20,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from ruleforge.charts import Chart
 from ruleforge.checked import text
+from ruleforge.context import Context
 from ruleforge.cost import Cost
 from ruleforge.errors import InputError, SpecificationError, unknown_name
 from ruleforge.language.identity import KnownRule
@@ -244,8 +243,12 @@ class TaskFamily(ABC):
     @functools.cached_property
     def parameters_digest(self) -> str:
         """16 hexadecimal digits over name, version and parameters: part of every score's key."""
-        payload = json.dumps([self.name, self.version, self.parameters.model_dump(mode="json")], sort_keys=True)
-        return blake2b(payload.encode(), digest_size=8).hexdigest()
+        return self.context.digest
+
+    @functools.cached_property
+    def context(self) -> Context:
+        """Under what the scores of this family, so bound, can be compared."""
+        return Context.of(self.name, self.version, self.parameters.model_dump(mode="json"))
 
     def library_keys(self) -> list[InstanceKey]:
         """The instances by which lists of rules are ranked."""

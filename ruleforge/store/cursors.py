@@ -35,12 +35,12 @@ def place(listing: str, text: str | None, kinds: Sequence[type[int] | type[float
     try:
         content = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, RecursionError):
-        raise _refusal(text) from None
+        raise refusal(text) from None
     if not isinstance(content, list) or len(content) != 1 + len(kinds) or content[0] != _digest(listing):
-        raise _refusal(text)
+        raise refusal(text)
     for number, kind in zip(content[1:], kinds, strict=True):
         if type(number) is not kind or not (abs(number) <= GREATEST if kind is int else math.isfinite(number)):
-            raise _refusal(text)
+            raise refusal(text)
     return tuple(content[1:])
 
 
@@ -48,7 +48,8 @@ def _digest(listing: str) -> str:
     return hashlib.blake2b(listing.encode("utf-8", "backslashreplace"), digest_size=6).hexdigest()
 
 
-def _refusal(text: str) -> InputError:
+def refusal(text: str) -> InputError:
+    """What is said to a cursor of something else."""
     shown = text if len(text) <= 40 else text[:40] + "…"
     return InputError(
         f"expected the `next` of a page of this same list, and {shown!r} came: ask for the first page without a cursor",

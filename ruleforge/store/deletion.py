@@ -20,6 +20,7 @@ from ruleforge.store.schema import (
     queue,
     results,
     rules,
+    settings,
     studies,
     study_jobs,
 )
@@ -35,9 +36,10 @@ def delete_job(connection: Connection, job_id: str, record: str) -> None:
         raise InputError(f"job {job_id} is {job.state}, and only a job that has ended can be deleted: cancel it first")
     its_behaviours = (
         select(behaviours.c.number)
-        .join(rules, (rules.c.task == behaviours.c.task) & (rules.c.behaviour == behaviours.c.behaviour))
+        .join(settings, settings.c.number == behaviours.c.settings)
+        .join(rules, rules.c.behaviour == behaviours.c.behaviour)
         .join(candidates, candidates.c.rule == rules.c.number)
-        .where(candidates.c.job == job.number)
+        .where(candidates.c.job == job.number, settings.c.digest == job.context)
     )
     mine = findings.c.behaviour.in_(its_behaviours.scalar_subquery())
     connection.execute(delete(findings).where(findings.c.job == job.number, mine))

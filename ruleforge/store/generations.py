@@ -9,15 +9,17 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
+from ruleforge.context import Context
 from ruleforge.errors import InputError
-from ruleforge.store.behaviours import Finding, Recorded, record_behaviours, validation_columns
+from ruleforge.store.behaviours import Finding, Recorded, record_behaviours
 from ruleforge.store.bulk import insert_rows, json_text
-from ruleforge.store.database import chunks, finite, insert_over
+from ruleforge.store.database import chunks, finite, finite_json, insert_over
 from ruleforge.store.events import add_events
-from ruleforge.store.records import CandidateRecord, FrontItem, GenerationRecord, RollBack
-from ruleforge.store.rules import as_written, fitness, own_writing, record_rules, validation, validation_figures
+from ruleforge.store.records import CandidateRecord, FrontItem, GenerationRecord, RollBack, RuleRecord
+from ruleforge.store.rules import RECORDED, as_written, fitness, own_writing, record_rules, recorded_row
 from ruleforge.store.schema import candidates, checkpoints, generations, jobs, rules
 from ruleforge.store.scores import record_scores
+from ruleforge.store.settings import settings_number
 from ruleforge.store.statistics import count_judged
 
 
@@ -30,7 +32,7 @@ def add_generation(connection: Connection, job: Any, generation: GenerationRecor
             f"job {job.id} has {job.generation} generations, and number {generation.number} came: "
             "it was committed already, or another process runs this job"
         )
-    recorded = _add_candidates(connection, job.number, generation)
+    recorded = _add_candidates(connection, job, generation)
     record_scores(connection, generation.scores, {id: rule.number for id, rule in recorded.items()})
     totals = {
         "evaluations": int(generation.evaluations),
@@ -88,8 +90,8 @@ def roll_back(connection: Connection, job: Any, back_to: RollBack) -> list[tuple
     return [("front", {"generation": back_to.generation - 1, "items": items})]
 
 
-def _add_candidates(connection: Connection, job: int, generation: GenerationRecord) -> dict[str, Recorded]:
-    recorded, new = record_rules(connection, [candidate.rule for candidate in generation.candidates])
+def _add_candidates(connection: Connection, job: Any, generation: GenerationRecord) -> dict[str, Recorded]:
+    recorded = record_rules(connection, [candidate.rule for candidate in generation.candidates])
     rows, measured = [], []
     for candidate in generation.candidates:
         rule = recorded[candidate.rule.id]
@@ -97,7 +99,7 @@ def _add_candidates(connection: Connection, job: int, generation: GenerationReco
         value, outcome = finite(candidate.fitness), str(candidate.outcome)
         rows.append(
             (
-                job,
+                job.number,
                 generation.number,
                 int(candidate.order),
                 rule.number,
@@ -109,15 +111,29 @@ def _add_candidates(connection: Connection, job: int, generation: GenerationReco
                 json_text(candidate.parents) if candidate.parents else None,
             )
         )
-        measured.append(Finding((rule.task, rule.behaviour), value, outcome))
+        measured.append(Finding(rule, value, outcome))
     if rows:
         insert_rows(connection, candidates, _CANDIDATE, rows)
-        record_behaviours(connection, new, measured, job)
-        count_judged(connection, Counter(finding.outcome for finding in measured))
+        record_behaviours(connection, job_settings(connection, job), measured, job.number)
+        count_judged(connection, Counter(str(finding.outcome) for finding in measured))
     return recorded
 
 
 _CANDIDATE = ("job", "generation", "position", "rule", "fitness", "outcome", "text", "tokens", "origin", "parents")
+
+
+def job_settings(connection: Connection, job: Any) -> int:
+    """The number of the job's context."""
+    return settings_number(connection, Context(job.context, job.task))
+
+
+def add_library(
+    connection: Connection, of_settings: int, library: Sequence[tuple[RuleRecord, Mapping[str, Any]]]
+) -> None:
+    """Keep summaries on the library with the behaviours of a context; no rule of it need be a candidate of any job."""
+    recorded = record_rules(connection, [rule for rule, _ in library])
+    measured = [Finding(recorded[rule.id], library=summary) for rule, summary in library]
+    record_behaviours(connection, of_settings, measured)
 
 
 def add_validations(connection: Connection, job: Any, validations: Mapping[str, Mapping[str, Any]]) -> None:
@@ -126,23 +142,22 @@ def add_validations(connection: Connection, job: Any, validations: Mapping[str, 
     found: set[str] = set()
     for chunk in chunks(sorted(validations)):
         query = (
-            select(candidates.c.number, rules.c.id, rules.c.task, rules.c.behaviour)
-            .add_columns(candidates.c.fitness, candidates.c.outcome)
+            select(candidates.c.number.label("of"), *RECORDED, candidates.c.fitness, candidates.c.outcome)
             .join(rules, rules.c.number == candidates.c.rule)
             .where(candidates.c.job == job.number, rules.c.id.in_(chunk))
             .order_by(candidates.c.number)
         )
         for row in connection.execute(query):
-            columns = validation_columns(validations[row.id])
+            summary = finite_json(dict(validations[row.id]))
             found.add(row.id)
-            changes.append({"of": row.number, **columns})
-            measured.append(Finding((row.task, row.behaviour), row.fitness, row.outcome, columns))
+            changes.append({"of": row.of, "validation_aggregate": finite(summary["aggregate"]), "validation": summary})
+            measured.append(Finding(recorded_row(row), row.fitness, row.outcome, summary))
     missing = sorted(set(validations) - found)
     if missing:
         raise InputError(f"the rule {missing[0]!r} was validated, and it is no candidate of job {job.id}")
     if changes:
         connection.execute(update(candidates).where(candidates.c.number == bindparam("of")), changes)
-        record_behaviours(connection, [], measured)
+        record_behaviours(connection, job_settings(connection, job), measured)
 
 
 def archive(connection: Connection, job: int) -> list[CandidateRecord]:
@@ -186,13 +201,13 @@ def _front_items(
     for chunk in chunks(further):
         c = candidates.c
         query = (
-            select(rules, *own_writing(), c.fitness, c.outcome, *validation_figures())
+            select(rules, *own_writing(), c.fitness, c.outcome, c.validation)
             .join(candidates, c.rule == rules.c.number)
             .where(c.job == job, rules.c.id.in_(chunk))
             .order_by(c.generation, c.position)
         )
         for row in connection.execute(query):
-            items.setdefault(row.id, FrontItem(as_written(row), fitness(row.fitness), row.outcome, validation(row)))
+            items.setdefault(row.id, FrontItem(as_written(row), fitness(row.fitness), row.outcome, row.validation))
     found = [items[id] for id in front if id in items]
     return sorted(found, key=lambda item: item.rule.complexity)
 

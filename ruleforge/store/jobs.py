@@ -9,12 +9,13 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from ruleforge.context import Context
 from ruleforge.errors import AmbiguousError, InputError, unknown_name
 from ruleforge.store import leases
 from ruleforge.store.cursors import checked_limit, cursor, place
 from ruleforge.store.database import chunks, finite_json, is_text
 from ruleforge.store.events import add_events, add_first_events
-from ruleforge.store.generations import add_validations
+from ruleforge.store.generations import add_library, add_validations, job_settings
 from ruleforge.store.holders import Holder
 from ruleforge.store.records import (
     END_STATES,
@@ -23,11 +24,13 @@ from ruleforge.store.records import (
     Keep,
     NewJob,
     Page,
+    RuleRecord,
     ScoreRecord,
 )
 from ruleforge.store.rules import begins_with
 from ruleforge.store.schema import checkpoints, jobs, queue, results, studies, study_jobs
 from ruleforge.store.scores import record_scores
+from ruleforge.store.settings import settings_number
 
 
 class RevisionError(InputError):
@@ -47,9 +50,14 @@ def create_jobs(connection: Connection, new: Sequence[NewJob]) -> list[tuple[int
     """
     now = datetime.now(UTC)
     rows = []
+    contexts = {}
     for job in new:
         _check_texts(name=job.name, notes=job.notes)
-        rows.append(_new_row(job, now))
+        context = job.context or Context.of(job.task)
+        contexts[context.digest] = context
+        rows.append(_new_row(job, context, now))
+    for context in contexts.values():
+        settings_number(connection, context)
     numbers: dict[str, int] = {}
     for chunk in chunks(rows):
         connection.execute(insert(jobs), list(chunk))
@@ -64,7 +72,7 @@ def create_jobs(connection: Connection, new: Sequence[NewJob]) -> list[tuple[int
     return created
 
 
-def _new_row(job: NewJob, now: datetime) -> dict[str, Any]:
+def _new_row(job: NewJob, context: Context, now: datetime) -> dict[str, Any]:
     return {
         "id": uuid.uuid4().hex[:12],
         "task": job.task,
@@ -84,6 +92,7 @@ def _new_row(job: NewJob, now: datetime) -> dict[str, Any]:
         "updated": now,
         "revision": 1,
         "started_from": job.started_from,
+        "context": context.digest,
     }
 
 
@@ -101,7 +110,7 @@ def find_job(connection: Connection, prefix: str, record: str) -> JobRecord:
     if len(ids) > 1:
         raise AmbiguousError("jobs", prefix, ids)
     query = (
-        select(jobs, checkpoints.c.search_state, results.c.result)
+        _with_study(checkpoints.c.search_state, results.c.result)
         .outerjoin(checkpoints, checkpoints.c.job == jobs.c.number)
         .outerjoin(results, results.c.job == jobs.c.number)
         .where(jobs.c.id == ids[0])
@@ -150,8 +159,17 @@ def jobs_page(
     return Page([_job_record(row) for row in rows[:limit]], more)
 
 
+def _with_study(*further: Any) -> Any:
+    """Jobs, each with the study that it is part of and its configuration there."""
+    return (
+        select(jobs, studies.c.id.label("study"), study_jobs.c.configuration, *further)
+        .outerjoin(study_jobs, study_jobs.c.job == jobs.c.number)
+        .outerjoin(studies, studies.c.number == study_jobs.c.study)
+    )
+
+
 def _restricted(filters: Mapping[str, str | None]) -> Any:
-    query = select(jobs).order_by(jobs.c.number.desc())
+    query = _with_study().order_by(jobs.c.number.desc())
     for name, value in filters.items():
         if value is not None:
             if name == "state":
@@ -190,7 +208,10 @@ def _unknown(job_id: str, record: str) -> InputError:
     return InputError(f"no job {job_id!r} in {record}: `ruleforge jobs` lists them")
 
 
-_CHANGING = (jobs.c.number, jobs.c.id, jobs.c.state, jobs.c.generation, jobs.c.revision, jobs.c.test_openings)
+_CHANGING = (
+    *(jobs.c.number, jobs.c.id, jobs.c.task, jobs.c.context, jobs.c.state),
+    *(jobs.c.generation, jobs.c.revision, jobs.c.test_openings),
+)
 
 
 def locked(connection: Connection, job_id: str, record: str) -> Any:
@@ -310,6 +331,7 @@ def finish(
     scores: Sequence[ScoreRecord],
     lease: str | None,
     opens_test: bool,
+    library: Sequence[tuple[RuleRecord, Mapping[str, Any]]],
     record: str,
 ) -> None:
     """End a job: its result, the validations by rule id, the scores behind them, the state and its event."""
@@ -319,6 +341,8 @@ def finish(
     _refuse_unless(STATES, job, f"become {state}")
     leases.check(connection, job, lease)
     add_validations(connection, job, validations)
+    if library:
+        add_library(connection, job_settings(connection, job), library)
     record_scores(connection, scores)
     connection.execute(insert(results), {"job": job.number, "result": finite_json(result)})
     openings = job.test_openings + int(opens_test)

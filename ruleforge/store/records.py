@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
+from ruleforge.context import Context
+
 Item = TypeVar("Item")
 
 STATES = ("queued", "running", "paused", "succeeded", "failed", "cancelled")
@@ -31,7 +33,8 @@ class NewJob:
     """A job as it is submitted. `name`, `notes` and `tags` describe it and are no part of `spec_hash`.
 
     spec: the job specification, JSON-able; versions: what the numbers depend on (package, kernel, cpu, python, …);
-    priority: jobs of a higher one are run first; started_from: id of the job whose front the search starts from.
+    priority: jobs of a higher one are run first; started_from: id of the job whose front the search starts from;
+    context: under what its scores can be compared, None if nobody knows.
     """
 
     task: str
@@ -44,6 +47,7 @@ class NewJob:
     versions: Mapping[str, Any] = field(default_factory=dict)
     priority: int = 0
     started_from: str | None = None
+    context: Context | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +83,8 @@ class JobRecord:
     fitness, None before there is a finite one; seconds: running time so far; history: digest over all generations, ""
     at first; revision: raised by every change of the above, so that two equal ones are one state of the job;
     test_openings: how often rules were looked at on its test stream; started_from: id of the job whose front its search
-    started from, which may have been deleted since;
+    started from, which may have been deleted since; context: digest of the context that its scores are of; study,
+    configuration: id of the study that it is part of, and the name of its configuration there;
     search_state: where the search continues; `search_state` and `result` are None in lists.
     """
 
@@ -104,6 +109,9 @@ class JobRecord:
     revision: int
     test_openings: int = 0
     started_from: str | None = None
+    context: str = ""
+    study: str | None = None
+    configuration: str | None = None
     search_state: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
 
@@ -207,19 +215,24 @@ class Extension:
 
 @dataclass(frozen=True)
 class FoundRule:
-    """A rule with the best that jobs have measured of its behaviour.
+    """A rule with the best that jobs have measured of its behaviour in one context.
 
     fitness, outcome, validation: of one candidate of this behaviour, a validated one if there is one; fitness and
-    outcome are None where no job has scored it. validation: {"aggregate", "mean", "standard_error", "n"}.
-    found: how many jobs found the behaviour; jobs: ids of the newest of them.
+    outcome are None where no job has scored it. validation: {"aggregate", "mean", "standard_error", "n", …}.
+    found: how many jobs found the behaviour; jobs: ids of the newest of them; configurations: of those that are part of
+    a study, the name of their configuration, by id. context: digest, None if no job found it; library: as validation,
+    on the instances by which lists are ranked, None where nobody scored it there.
     """
 
     rule: RuleRecord
     fitness: float | None
     outcome: str | None
-    validation: dict[str, float | int | None] | None
+    validation: dict[str, Any] | None
     found: int
     jobs: list[str]
+    configurations: dict[str, str] = field(default_factory=dict)
+    context: str | None = None
+    library: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -229,7 +242,7 @@ class FrontItem:
     rule: RuleRecord
     fitness: float
     outcome: str
-    validation: dict[str, float | int | None] | None
+    validation: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -244,14 +257,18 @@ class Page(Generic[Item]):
 class RuleQuery:
     """Which rules to list, and in what order; what is None does not restrict.
 
-    known: the name of a known rule (as `known_as`, or what stands in it before " = "), "any" or "none"; min_fitness:
+    job: id of a job that found them; parameters: a context or its beginning, or NAME=VALUE, several with commas; known:
+    the name of a known rule (as `known_as`, or what stands in it before " = "), "any" or "none"; min_fitness:
     the least training fitness; max_complexity: the most nodes; text: stands in the rule's text, capitals and spaces
     not told apart.
-    sort: "fitness" (validation mean, those without one after it by training fitness; best first), "complexity"
-    (simplest first), "found" (in the most jobs first), "newest" (found for the first time most recently).
+    sort: "fitness" (on the library; those that have no score there after it by validation, then training fitness; best
+    first), "complexity" (simplest first), "found" (in the most jobs first), each context by context, since scores of
+    two cannot be compared; "newest" (found for the first time most recently, in whatever context).
     """
 
     task: str | None = None
+    job: str | None = None
+    parameters: str | None = None
     known: str | None = None
     min_fitness: float | None = None
     max_complexity: int | None = None

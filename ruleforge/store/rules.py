@@ -3,57 +3,56 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Select, false, func, select, update
+from sqlalchemy import Connection, Select, String, cast, false, func, select, update
 
 from ruleforge.errors import AmbiguousError, InputError
 from ruleforge.store.behaviours import Recorded, none_if_lowest, rename
 from ruleforge.store.bulk import insert_numbered, json_text
 from ruleforge.store.database import chunks, finite, is_text
 from ruleforge.store.records import FoundRule, RuleRecord
-from ruleforge.store.schema import behaviours, candidates, findings, jobs, rules
+from ruleforge.store.schema import behaviours, candidates, findings, jobs, rules, settings, study_jobs
 
 # Ids are hexadecimal, so every id that begins with p lies between p and pg.
 AFTER_HEXADECIMAL = "g"
 JOBS_SHOWN = 5
 
 
-def record_rules(
-    connection: Connection, records: Iterable[RuleRecord]
-) -> tuple[dict[str, Recorded], list[tuple[RuleRecord, int]]]:
-    """Insert the rules that are new: every rule as it is recorded by its id, and the new ones with their numbers.
-
-    One transaction at a time. The new ones have to be taken into their behaviours by the caller.
-    """
+def record_rules(connection: Connection, records: Iterable[RuleRecord]) -> dict[str, Recorded]:
+    """Insert the rules that are new, one transaction at a time: every rule as it is recorded, by its id."""
     by_id: dict[str, RuleRecord] = {}
     for record in records:
         by_id.setdefault(record.id, record)
     recorded: dict[str, Recorded] = {}
     renamed: dict[int, str | None] = {}
     for chunk in chunks(sorted(by_id)):
-        for row in connection.execute(_RECORDED.where(rules.c.id.in_(chunk))).all():
-            recorded[row.id] = Recorded(row.number, row.task, row.behaviour, row.text)
+        query = select(*RECORDED, rules.c.known_factor).where(rules.c.id.in_(chunk))
+        for row in connection.execute(query).all():
             # A later version may know the name of a rule that was recorded without one.
             now = by_id[row.id]
             names = {"known_as": now.known_as, "known_factor": finite(now.known_factor)}
             if (row.known_as, row.known_factor) != tuple(names.values()):
                 connection.execute(update(rules).where(rules.c.number == row.number).values(names))
                 renamed[row.number] = now.known_as
+            recorded[row.id] = replace(recorded_row(row), known_as=now.known_as)
     rename(connection, renamed)
     new = [record for record in by_id.values() if record.id not in recorded]
-    if not new:
-        return recorded, []
     numbers = insert_numbered(connection, rules, _COLUMNS, [_rule_row(record) for record in new], ("id",))
-    for record in new:
-        recorded[record.id] = Recorded(numbers[record.id,], record.task, record.behaviour, record.text)
-    return recorded, [(record, numbers[record.id,]) for record in new]
+    for r in new:
+        recorded[r.id] = Recorded(numbers[r.id,], r.task, r.behaviour, r.text, int(r.complexity), r.known_as)
+    return recorded
 
 
-_RECORDED = select(
-    rules.c.number, rules.c.id, rules.c.task, rules.c.behaviour, rules.c.text, rules.c.known_as, rules.c.known_factor
-)
+# The columns that `recorded_row` reads, and the id.
+RECORDED = tuple(rules.c[name] for name in ("id", "number", "task", "behaviour", "text", "complexity", "known_as"))
+
+
+def recorded_row(row: Any) -> Recorded:
+    """A row with the columns of `RECORDED`."""
+    return Recorded(row.number, row.task, row.behaviour, row.text, row.complexity, row.known_as)
 
 
 _COLUMNS = ("id", "task", "behaviour", "complexity", "known_as", "known_factor", "text", "tokens")
@@ -80,35 +79,41 @@ def find_rule(connection: Connection, prefix: str, record: str) -> FoundRule:
     if len(ids) > 1:
         raise AmbiguousError("rules", prefix, ids)
     row: Any = connection.execute(select(rules).where(rules.c.id == ids[0])).one()
-    its = (behaviours.c.task == row.task, behaviours.c.behaviour == row.behaviour)
-    group: Any = connection.execute(select(behaviours).where(*its)).one_or_none()
-    if group is None:  # as for a rule whose family's name was changed in the record: it is shown, unmeasured
-        return FoundRule(rule=rule_record(row), fitness=None, outcome=None, validation=None, found=0, jobs=[])
+    rule = rule_record(row)
+    entries = appearances(connection, rule)
+    if not entries:
+        return FoundRule(rule, None, None, None, found=0, jobs=[])
+    found = entries[0]
+    # What was measured of this very text, unless only another of the same behaviour was validated.
     own = (
-        select(candidates.c.fitness, candidates.c.outcome, *validation_figures())
-        .where(candidates.c.rule == row.number)
+        select(candidates.c.fitness, candidates.c.outcome, candidates.c.validation)
+        .join(jobs, jobs.c.number == candidates.c.job)
+        .where(candidates.c.rule == row.number, jobs.c.context == found.context)
         .order_by(
-            candidates.c.validation_n.is_not(None).desc(),
-            candidates.c.validation_mean.desc().nulls_last(),
+            candidates.c.validation.is_not(None).desc(),
+            candidates.c.validation_aggregate.desc().nulls_last(),
             candidates.c.fitness.desc().nulls_last(),
             candidates.c.number,
         )
         .limit(1)
     )
     of_this: Any = connection.execute(own).one_or_none()
-    # What was measured of this very text, unless only another of the same behaviour was validated.
-    if of_this is not None and (of_this.validation_n is not None or group.validation_n is None):
-        measured = {"fitness": fitness(of_this.fitness), "outcome": of_this.outcome, "validation": validation(of_this)}
-    else:
-        measured = best_figures(group)
-    newest = (
-        select(jobs.c.id)
-        .join(findings, findings.c.job == jobs.c.number)
-        .where(findings.c.behaviour == group.number)
-        .order_by(jobs.c.number.desc())
-        .limit(JOBS_SHOWN)
+    if of_this is not None and (of_this.validation is not None or found.validation is None):
+        measured = {"fitness": fitness(of_this.fitness), "outcome": of_this.outcome, "validation": of_this.validation}
+        found = replace(found, **measured)
+    return replace(found, rule=rule)
+
+
+def appearances(connection: Connection, rule: RuleRecord) -> list[FoundRule]:
+    """The entries of a rule's behaviour in every context where it is recorded: that of the newest job first."""
+    newest = select(func.max(findings.c.job)).where(findings.c.behaviour == behaviours.c.number).scalar_subquery()
+    query = (
+        select(behaviours.c.number)
+        .join(settings, settings.c.number == behaviours.c.settings)
+        .where(settings.c.task == rule.task, behaviours.c.behaviour == rule.behaviour)
+        .order_by(newest.desc().nulls_last(), behaviours.c.found.desc(), behaviours.c.number.desc())
     )
-    return FoundRule(rule=rule_record(row), **measured, found=group.found, jobs=list(connection.scalars(newest)))
+    return entries(connection, list(connection.scalars(query)))
 
 
 def begins_with(identity: Any, prefix: str) -> Select[Any]:
@@ -123,36 +128,64 @@ def begins_with(identity: Any, prefix: str) -> Select[Any]:
     return query.where(exact | is_prefix if lower else exact)
 
 
-def best_figures(row: Any) -> dict[str, Any]:
-    """Fitness, outcome and validation that a row of `behaviours` keeps, as a FoundRule has them."""
-    kept = None
-    if row.validation_n is not None:
-        kept = {
-            "aggregate": row.validation_aggregate,
-            "mean": none_if_lowest(row.best_validation),
-            "standard_error": row.validation_standard_error,
-            "n": row.validation_n,
-        }
-    value = None if row.outcome is None else fitness(none_if_lowest(row.best_fitness))
-    return {"fitness": value, "outcome": row.outcome, "validation": kept}
-
-
-def validation_figures() -> list[Any]:
-    """The columns of `candidates` that `validation` reads."""
-    c = candidates.c
-    return [c.validation_aggregate, c.validation_mean, c.validation_standard_error, c.validation_n]
-
-
-def validation(row: Any) -> dict[str, float | int | None] | None:
-    """The validation of a row of `candidates`."""
-    if row.validation_n is None:
-        return None
-    return {
-        "aggregate": row.validation_aggregate,
-        "mean": row.validation_mean,
-        "standard_error": row.validation_standard_error,
-        "n": row.validation_n,
+def entries(connection: Connection, numbers: Sequence[int]) -> list[FoundRule]:
+    """The entries of these behaviours, in this order."""
+    c = behaviours.c
+    newest = (
+        select(findings.c.job)
+        .where(findings.c.behaviour == c.number)
+        .order_by(findings.c.job.desc())
+        .limit(JOBS_SHOWN)
+        .correlate(behaviours)
+        .subquery()
+    )
+    joined = select(func.aggregate_strings(cast(newest.c.job, String), ",")).scalar_subquery()
+    rows: dict[int, Any] = {}
+    for chunk in chunks(numbers):
+        query = (
+            select(rules, c.number.label("place"), c.found, c.outcome, c.best_fitness, c.validation, c.library)
+            .add_columns(settings.c.digest, joined.label("found_by"))
+            .join(behaviours, c.simplest == rules.c.number)
+            .join(settings, settings.c.number == c.settings)
+            .where(c.number.in_(chunk))
+        )
+        rows.update({row.place: row for row in connection.execute(query)})
+    found_by = {
+        number: sorted(map(int, filter(None, (row.found_by or "").split(","))), reverse=True)
+        for number, row in rows.items()
     }
+    ids, configurations = _named(connection, sorted({job for numbers in found_by.values() for job in numbers}))
+    return [
+        FoundRule(
+            rule=rule_record(row),
+            fitness=None if row.outcome is None else fitness(none_if_lowest(row.best_fitness)),
+            outcome=row.outcome,
+            validation=row.validation,
+            found=row.found,
+            jobs=[ids[job] for job in by if job in ids],
+            configurations={ids[job]: configurations[job] for job in by if job in configurations},
+            context=row.digest,
+            library=row.library,
+        )
+        for row, by in ((rows[number], found_by[number]) for number in numbers if number in rows)
+    ]
+
+
+def _named(connection: Connection, numbers: Sequence[int]) -> tuple[dict[int, str], dict[int, str]]:
+    """The ids of jobs by number, and the names of their configurations where they are part of a study."""
+    ids: dict[int, str] = {}
+    configurations: dict[int, str] = {}
+    for chunk in chunks(numbers):
+        query = (
+            select(jobs.c.number, jobs.c.id, study_jobs.c.configuration)
+            .outerjoin(study_jobs, study_jobs.c.job == jobs.c.number)
+            .where(jobs.c.number.in_(chunk))
+        )
+        for row in connection.execute(query):
+            ids[row.number] = row.id
+            if row.configuration is not None:
+                configurations[row.number] = row.configuration
+    return ids, configurations
 
 
 def rule_record(row: Any) -> RuleRecord:

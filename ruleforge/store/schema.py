@@ -68,12 +68,6 @@ def _reference(name: str, target: str, **options: Any) -> Column[int]:
     return Column(name, Integer, ForeignKey(target), nullable=False, **options)
 
 
-def _validation() -> list[Column[Any]]:
-    """On instances that the search never saw."""
-    numbers = [Column(f"validation_{name}", Double) for name in ("aggregate", "mean", "standard_error")]
-    return [*numbers, Column("validation_n", Integer)]
-
-
 jobs = Table(
     "jobs",
     metadata,
@@ -99,6 +93,7 @@ jobs = Table(
     Column("revision", Integer, nullable=False, server_default=text("1")),
     Column("test_openings", Integer, nullable=False, server_default=text("0")),
     Column("started_from", String(12)),  # a job's id, kept when that job is deleted
+    Column("context", String(16), nullable=False, server_default=text("''")),  # a digest in `settings`
     Index(None, "task", "number"),
     Index(None, "state", "number"),
     Index(None, "kind", "number"),
@@ -163,6 +158,17 @@ study_jobs = Table(
     Column("configuration", Text, nullable=False),
 )
 
+# The contexts of jobs: families, each with its version and parameters (NULL where nobody recorded them).
+settings = Table(
+    "settings",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("digest", String(16), nullable=False, unique=True),
+    Column("task", String(100), nullable=False),
+    Column("version", Integer),
+    Column("parameters", _json()),
+)
+
 rules = Table(
     "rules",
     metadata,
@@ -187,7 +193,9 @@ candidates = Table(
     _reference("rule", "rules.number"),
     Column("fitness", Double),
     Column("outcome", String(20), nullable=False),
-    *_validation(),
+    # On instances that the search never saw: what it is ranked by, and the whole summary.
+    Column("validation_aggregate", Double),
+    Column("validation", _json()),
     # How this job wrote the rule, where that differs from the text in `rules`: one rule id stands for both orders of a
     # sum or a product, and a search that continues must see its own.
     Column("text", Text),
@@ -198,34 +206,41 @@ candidates = Table(
     Index(None, "rule", "job"),
 )
 
-# What could be had by grouping all candidates; kept, so that a page of rules is a short walk of an index, and so that
-# the best that was measured outlives its job. The columns that rules are chosen and ordered by come first.
+# What could be had by grouping all candidates by context and behaviour; kept, so that a page of rules is a short walk
+# of an index, and so that the best that was measured outlives its job. The columns that rules are chosen and ordered
+# by come first.
 behaviours = Table(
     "behaviours",
     metadata,
     Column("number", Integer, primary_key=True),  # in the order of being found
-    Column("task", String(100), nullable=False),
+    _reference("settings", "settings.number"),
     Column("complexity", Integer, nullable=False),  # of the simplest rule
     Column("found", Integer, nullable=False),  # by so many jobs
-    # Validation mean and training fitness of the best candidate; the lowest number stands for none, because the
-    # databases order NULL in two ways, and a place in an order with NULL is hard to go on from.
+    # On the library, by which rules are ranked; validation and training fitness of the best candidate. The lowest
+    # numbers stand for none, because the databases order NULL in two ways, and a place in an order with NULL is hard to
+    # go on from.
+    Column("best_library", Double, nullable=False),
     Column("best_validation", Double, nullable=False),
     Column("best_fitness", Double, nullable=False),
     Column("known", Text),  # the name in `known_as` of the simplest rule
     Column("text", Text, nullable=False),  # of the simplest rule, as it is searched
     Column("behaviour", String(64), nullable=False),
     _reference("simplest", "rules.number"),
-    Column("outcome", String(20)),  # of the best candidate, and so on
-    Column("validation_aggregate", Double),
-    Column("validation_standard_error", Double),
-    Column("validation_n", Integer),
-    UniqueConstraint("task", "behaviour"),
-    Index(None, "task", "number"),
+    Column("outcome", String(20)),  # of the best candidate, and so is the next
+    Column("validation", _json()),
+    Column("library", _json()),
+    UniqueConstraint("settings", "behaviour"),
+    Index(None, "settings", "number"),
 )
-_best_first = (behaviours.c.best_validation.desc(), behaviours.c.best_fitness.desc(), behaviours.c.number)
-Index("ix_behaviours_fitness", behaviours.c.task, *_best_first)
-Index("ix_behaviours_complexity", behaviours.c.task, behaviours.c.complexity, *_best_first)
-Index("ix_behaviours_found", behaviours.c.task, behaviours.c.found.desc(), *_best_first)
+_best_first = (
+    behaviours.c.best_library.desc(),
+    behaviours.c.best_validation.desc(),
+    behaviours.c.best_fitness.desc(),
+    behaviours.c.number,
+)
+Index("ix_behaviours_fitness", behaviours.c.settings, *_best_first)
+Index("ix_behaviours_complexity", behaviours.c.settings, behaviours.c.complexity, *_best_first)
+Index("ix_behaviours_found", behaviours.c.settings, behaviours.c.found.desc(), *_best_first)
 # Few behaviours have a name.
 _named = behaviours.c.known.is_not(None)
 Index("ix_behaviours_known", behaviours.c.known, sqlite_where=_named, postgresql_where=_named)
@@ -258,6 +273,7 @@ requests = Table(
     Column("created", Moment, nullable=False, index=True),
 )
 
+# Under which single scores hold: context, and kernels.
 contexts = Table(
     "contexts",
     metadata,

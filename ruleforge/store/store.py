@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
+from ruleforge.context import Context
 from ruleforge.store import deletion, events, extensions, generations, jobs, leases, rules, scores, studies
-from ruleforge.store.behaviours import record_behaviours
 from ruleforge.store.browse import browse
 from ruleforge.store.database import BUSY_TIMEOUT, Database
 from ruleforge.store.holders import Holder, this_process
@@ -37,6 +37,7 @@ from ruleforge.store.records import (
     StudyRecord,
 )
 from ruleforge.store.requests import EXTENSION, known, once
+from ruleforge.store.settings import chosen_settings, contexts_of, settings_number
 from ruleforge.store.statistics import statistics
 
 
@@ -213,10 +214,12 @@ class Store:
         lease: str | None = None,
         *,
         opens_test: bool = False,
+        library: Sequence[tuple[RuleRecord, Mapping[str, Any]]] = (),
     ) -> None:
         """End a job (succeeded, failed or cancelled) with its result and let go of it, all of that or nothing.
 
-        validations: rule id → {"aggregate", "mean", "standard_error", "n"}, kept with the job's candidate.
+        validations: rule id → {"aggregate", "mean", "standard_error", "n", …}, kept with the job's candidate; library:
+        the same of rules on the library, kept with their behaviours in the job's context.
         opens_test: the result looked at the test stream of number `test_openings`, which is raised with it, so that a
         run that is killed before this and repeated looks at the same one.
         Raises LeaseLostError as `commit_generation`.
@@ -233,6 +236,7 @@ class Store:
                 scores,
                 lease,
                 opens_test,
+                library,
                 self._name,
             )
 
@@ -335,26 +339,51 @@ class Store:
     def add_scores(self, rules_scored: Sequence[RuleRecord], new_scores: Sequence[ScoreRecord]) -> None:
         """Record rules and scores that belong to no job; what is there already stays as it is."""
         with self._database.writing(one_at_a_time=True) as connection:
-            _, new = rules.record_rules(connection, rules_scored)
-            record_behaviours(connection, new)
+            rules.record_rules(connection, rules_scored)
+            scores.record_scores(connection, new_scores)
+
+    def add_library(
+        self,
+        context: Context,
+        library: Sequence[tuple[RuleRecord, Mapping[str, Any]]],
+        new_scores: Sequence[ScoreRecord],
+    ) -> None:
+        """Keep summaries of rules on the library of a context, and the scores behind them."""
+        with self._database.writing(one_at_a_time=True) as connection:
+            generations.add_library(connection, settings_number(connection, context), library)
             scores.record_scores(connection, new_scores)
 
     def browse(self, query: RuleQuery, cursor: str | None = None, limit: int = 50) -> Page[FoundRule]:
-        """A page of the rules that jobs found: one entry per behaviour (its simplest text), in the order asked for.
+        """A page of the rules that jobs found: one entry per behaviour and context, in the order asked for.
 
-        Raises InputError for an unknown order, and for a cursor that is not of this list.
+        Raises InputError for an unknown order, job or parameter, and for a cursor that is not of this list.
         """
         with self._database.reading() as connection:
-            return browse(connection, query, cursor, limit)
+            return browse(connection, query, cursor, limit, self._name)
 
     def rules(self, task: str | None = None, top: int = 20) -> list[FoundRule]:
-        """The first entries of `browse`, by validation mean, then training fitness."""
+        """The first entries of `browse`, by the library, then validation, then training fitness."""
         return self.browse(RuleQuery(task=task), limit=top).items
 
     def rule(self, id_or_unique_prefix: str) -> FoundRule:
         """One rule, as it was written. Raises InputError for an unknown or ambiguous id."""
         with self._database.reading() as connection:
             return rules.find_rule(connection, id_or_unique_prefix, self._name)
+
+    def appearances(self, rule: RuleRecord) -> list[FoundRule]:
+        """The entries of a rule's behaviour, one for each context where it is recorded: of the newest job first."""
+        with self._database.reading() as connection:
+            return rules.appearances(connection, rule)
+
+    def contexts(self, digests: Collection[str] | None = None) -> dict[str, Context]:
+        """The contexts of recorded jobs by digest, all or these: by task, then the first recorded first."""
+        with self._database.reading() as connection:
+            return contexts_of(connection, digests)
+
+    def chosen_contexts(self, task: str | None = None, parameters: str | None = None) -> list[Context]:
+        """The contexts that a `RuleQuery` with this task and these parameters lists, in its order."""
+        with self._database.reading() as connection:
+            return [context for _, context in chosen_settings(connection, task, parameters)]
 
     def lineage(self, id_or_unique_prefix: str, depth: int = 20) -> Lineage:
         """How the first job that has a rule came to it: its ancestors up to `depth` steps away, and who led to whom."""

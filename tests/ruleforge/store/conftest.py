@@ -77,19 +77,19 @@ class Records:
         store.set_state(id, "running", "taken by a test")
         return id
 
-    def found(self, store: Store, *candidates: CandidateRecord, task: str = "reward") -> str:
+    def found(self, store: Store, *candidates: CandidateRecord, task: str = "reward", **changes: Any) -> str:
         """A running job that found these in its first generation."""
-        id = self.running(store, task=task)
+        id = self.running(store, task=task, **changes)
         placed = [replace(candidate, order=order) for order, candidate in enumerate(candidates)]
         store.commit_generation(id, self.generation(candidates=placed))
         return id
 
-    def finish(self, store: Store, job_id: str, validations: dict[str, float]) -> None:
-        full = {
-            rule: {"aggregate": mean, "mean": mean, "standard_error": 0.5, "n": 40}
-            for rule, mean in validations.items()
-        }
-        store.finish(job_id, "succeeded", "target", "the target was reached", {"champion": None}, full, [])
+    def summary(self, mean: float) -> dict[str, Any]:
+        return {"aggregate": mean, "mean": mean, "standard_error": 0.5, "n": 40}
+
+    def finish(self, store: Store, job_id: str, validations: dict[str, float], **further: Any) -> None:
+        full = {rule: self.summary(mean) for rule, mean in validations.items()}
+        store.finish(job_id, "succeeded", "target", "the target was reached", {"champion": None}, full, [], **further)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, event
 
+from ruleforge.context import Context
 from ruleforge.errors import InputError
 from ruleforge.store import SORTS, RuleQuery
 from ruleforge.store import browse as browse_module
@@ -73,15 +75,15 @@ def test_each_filter(store, records):
         RuleQuery(known="any"): [named, other],
         RuleQuery(known="none"): [plain, failed],
         RuleQuery(min_fitness=7.0): [plain, named],
-        RuleQuery(min_fitness=-math.inf): [plain, named, other, failed],
+        RuleQuery(min_fitness=-math.inf): [plain, named, failed, other],
         RuleQuery(min_fitness=math.inf): [],
         RuleQuery(max_complexity=4): [plain, failed],
         RuleQuery(max_complexity=-(10**30)): [],
-        RuleQuery(max_complexity=10**30): [plain, named, other, failed],
+        RuleQuery(max_complexity=10**30): [plain, named, failed, other],
         RuleQuery(text="E*(R-1)"): [named],
         RuleQuery(text=" e *( r "): [named],
         RuleQuery(text="(V-"): [other],
-        RuleQuery(text="  "): [plain, named, other, failed],
+        RuleQuery(text="  "): [plain, named, failed, other],
         RuleQuery(text="%"): [],
         RuleQuery(text="\0"): [],
         RuleQuery(task="\ud800"): [],
@@ -131,18 +133,25 @@ def test_a_cursor_of_another_list_is_refused(store, records):
         assert len(str(refused.value)) < 300
 
 
+TASKS = ("reward", "supervised", "correlation")
 RULES = st.tuples(
-    st.sampled_from(["reward", "supervised", "correlation"]),
     st.integers(0, 12),  # which behaviour
     st.integers(1, 4),  # complexity
     st.sampled_from([-math.inf, -1.5, 0.0, 2.0, 2.0**-40, 1e300]),
     st.sampled_from([None, "delta rule", "STDP = w*x"]),
-    st.one_of(st.none(), st.sampled_from([-2.0, 3.0])),  # validation
+    st.one_of(st.none(), st.sampled_from([-2.0, 3.0, math.nan])),  # validation
+    st.one_of(st.none(), st.sampled_from([-7.0, 0.0, 7.0, math.nan])),  # on the library
 )
-JOBS = st.lists(st.lists(RULES, min_size=1, max_size=12), min_size=1, max_size=5)
+# Task, learning rate, rules.
+JOBS = st.lists(
+    st.tuples(st.sampled_from(TASKS), st.sampled_from([1.0, 5.0]), st.lists(RULES, min_size=1, max_size=12)),
+    min_size=1,
+    max_size=5,
+)
 QUERIES = st.builds(
     RuleQuery,
     task=st.sampled_from([None, "reward", "supervised"]),
+    parameters=st.sampled_from([None, None, "rate=5.0"]),
     known=st.sampled_from([None, None, "any", "none", "STDP"]),
     min_fitness=st.sampled_from([None, None, 0.0, 2.0]),
     max_complexity=st.sampled_from([None, None, 2]),
@@ -151,19 +160,31 @@ QUERIES = st.builds(
 )
 
 
-def add(store, records, found):
+def in_context(task, rate):
+    return Context.of(task, 1, {"rate": rate})
+
+
+def written(records, task, behaviour, complexity, known=None):
+    number = TASKS.index(task) * 1000 + behaviour * 10 + complexity
+    return records.rule(
+        number, task=task, behaviour=f"{behaviour:032x}", complexity=complexity, known_as=known, known_factor=1.0
+    )
+
+
+def add(store, records, job):
     """A job that found these, the text of each belonging to task, behaviour and complexity."""
-    candidates, validations = [], {}
-    for task, behaviour, complexity, fitness, known, validation in found:
-        number = ["reward", "supervised", "correlation"].index(task) * 1000 + behaviour * 10 + complexity
-        rule = records.rule(
-            number, task=task, behaviour=f"{behaviour:032x}", complexity=complexity, known_as=known, known_factor=1.0
-        )
+    task, rate, found = job
+    candidates, validations, library = [], {}, {}
+    for behaviour, complexity, fitness, known, validation, on_library in found:
+        rule = written(records, task, behaviour, complexity, known)
         candidates.append(records.candidate(rule, fitness))
         if validation is not None:
             validations[rule.id] = validation
-    job = records.found(store, *candidates)
-    records.finish(store, job, validations)
+        if on_library is not None:
+            library.setdefault(rule.id, (rule, records.summary(on_library)))
+    job = records.found(store, *candidates, task=task, context=in_context(task, rate))
+    records.finish(store, job, validations, library=list(library.values()))
+    return job
 
 
 def fulfils(entry, query):
@@ -172,6 +193,7 @@ def fulfils(entry, query):
     known = {None: True, "any": name is not None, "none": name is None}.get(query.known, name == query.known)
     return (
         query.task in (None, rule.task)
+        and (query.parameters is None or entry.context == in_context(rule.task, 5.0).digest)
         and known
         and (query.min_fitness is None or entry.fitness >= query.min_fitness)
         and (query.max_complexity is None or rule.complexity <= query.max_complexity)
@@ -179,16 +201,20 @@ def fulfils(entry, query):
     )
 
 
+def lowest_if_none(summary, not_finite=-math.inf):
+    return -math.inf if summary is None else not_finite if summary["aggregate"] is None else summary["aggregate"]
+
+
 def place(entry, sort):
-    validation = -math.inf if entry.validation is None else entry.validation["mean"]
-    best = (-validation, -entry.fitness)
-    return {"fitness": best, "complexity": (entry.rule.complexity, *best), "found": (-entry.found, *best)}.get(sort)
+    best = (-lowest_if_none(entry.library, -1e308), -lowest_if_none(entry.validation), -entry.fitness)
+    own = {"fitness": best, "complexity": (entry.rule.complexity, *best), "found": (-entry.found, *best)}[sort]
+    return entry.rule.task, own
 
 
 def emptied(store):
     with store._database.writing() as connection:
         for table in reversed(metadata.sorted_tables):
-            if table.name not in ("contexts", "instances"):  # of which a connection remembers the numbers
+            if table.name not in ("contexts", "instances", "settings"):  # of which a connection remembers the numbers
                 connection.execute(delete(table))
 
 
@@ -206,8 +232,14 @@ def test_the_pages_together_are_the_list(store, records, monkeypatch, jobs, quer
     if query.sort == "newest":
         assert whole == [entry for entry in everything if fulfils(entry, query)]
     else:
-        places = [place(entry, query.sort) for entry in whole]
-        assert places == sorted(places)
+        groups = [list(group) for _, group in itertools.groupby(whole, key=lambda entry: entry.context)]
+        contexts = [group[0].context for group in groups]
+        assert len(set(contexts)) == len(contexts)  # none is ranked among those of another
+        listed = [context.digest for context in store.chosen_contexts(query.task, query.parameters)]
+        assert contexts == [context for context in listed if context in contexts]
+        for group in groups:
+            places = [place(entry, query.sort) for entry in group]
+            assert places == sorted(places)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -222,11 +254,15 @@ def test_what_comes_between_two_pages_repeats_and_hides_nothing(
     at_first = store.browse(query, limit=10_000).items
     waiting = iter(between)
     seen = walk(store, query, limit, lambda: [add(store, records, found) for found in [next(waiting, None)] if found])
-    behaviours = [(entry.rule.task, entry.rule.behaviour) for entry in seen]
+    behaviours = [(entry.context, entry.rule.behaviour) for entry in seen]
     assert len(behaviours) == len(set(behaviours))
-    touched = {(task, f"{behaviour:032x}") for found in between for task, behaviour, *_ in found}
-    untouched = [entry for entry in at_first if (entry.rule.task, entry.rule.behaviour) not in touched]
-    assert [entry for entry in seen if (entry.rule.task, entry.rule.behaviour) not in touched] == untouched
+    touched = {
+        (in_context(task, rate).digest, f"{behaviour:032x}") for task, rate, found in between for behaviour, *_ in found
+    }
+    # A name that changes, changes in every context.
+    renamed = {behaviour for _, behaviour in touched}
+    untouched = [entry for entry in at_first if entry.rule.behaviour not in renamed]
+    assert [entry for entry in seen if entry.rule.behaviour not in renamed] == untouched
 
 
 @pytest.mark.parametrize("sort", SORTS)

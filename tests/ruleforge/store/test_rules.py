@@ -60,7 +60,7 @@ def test_rules_of_one_task(store, records):
     records.found(store, records.candidate(1, 1.0))
     other = records.rule(2, task="supervised", behaviour=records.rule(1).behaviour)
     records.found(store, records.candidate(other, 2.0), task="supervised")
-    assert [entry.rule.task for entry in store.rules()] == ["supervised", "reward"]
+    assert [entry.rule.task for entry in store.rules()] == ["reward", "supervised"]
     assert [entry.rule.task for entry in store.rules(task="reward")] == ["reward"]
     assert [entry.found for entry in store.rules()] == [1, 1]
     assert store.rules(task="correlation") == []
