@@ -53,7 +53,7 @@ class Sleeping(TaskFamily):
     fitness_meaning: ClassVar = "none"
     Parameters: ClassVar = SleepingParameters
     slots: ClassVar = (Slot("dw", (Signal("x", "1", "a trace", (0.0, 5.0)),), updates="w", when="step"),)
-    search_defaults: ClassVar = SearchDefaults(("+", "*"), (1.0,), None, training=10, validation=10)
+    search_defaults: ClassVar = SearchDefaults(("+", "*"), (1.0,), None, training=10, validation=10, library=5)
 
     def build(self, key: InstanceKey) -> InstanceKey:
         """Nothing to build."""

@@ -48,6 +48,15 @@ def evaluate_rules(
     return [_evaluation(family, score, split, recogniser) for score in scores]
 
 
+def summary_of(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """The summary that is part of an evaluation, without what else it says."""
+    return {name: value for name, value in evaluation.items() if name not in _BESIDE}
+
+
+# What an evaluation says beside the summary of its scores.
+_BESIDE = ("task", "rule", "id", "split", "fitness", "outcome", "complexity", "known_as", "known_factor")
+
+
 def _evaluation(family: TaskFamily, score: RuleScore, split: str, recogniser: Recogniser) -> dict[str, Any]:
     known = recogniser.recognise(score.rule)
     return {

@@ -14,11 +14,14 @@ from ruleforge.checked import CheckedModel
 from ruleforge.cost import check_cost
 from ruleforge.errors import EvaluatorLostError, InputError, JobStopped, StoreError
 from ruleforge.family import Split, family
+from ruleforge.language.identity import Recogniser
 from ruleforge.language.rule import Rule
 from ruleforge.store import END_STATES, LeaseLostError, NewJob, RequestKey, Store
-from workers.evaluate import MAX_INSTANCES, evaluate_rules
+from workers.evaluate import MAX_INSTANCES, evaluate_rules, summary_of
 from workers.evaluators.interface import Evaluator, never
 from workers.lease import RESUMABLE, leased
+from workers.library import is_library
+from workers.scoring import FINAL, rule_record
 from workers.versions import versions
 
 KIND = "evaluation"
@@ -59,6 +62,7 @@ def submit_evaluation(store: Store, asked: EvaluationSpec, request: RequestKey |
         spec=spec,
         spec_hash=hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest(),
         versions=versions(bound),
+        context=bound.context,
         priority=PRIORITY,
     )
     return store.create_job(job) if request is None else store.create_job_once(job, request).id
@@ -104,4 +108,7 @@ def _evaluate(store: Store, job_id: str, evaluator: Evaluator, stop: Callable[[]
     (found,) = evaluate_rules(
         evaluator, bound, [rule], split=spec["split"], n=spec["n"], seed=spec["seed"], store=store, stop=stop
     )
-    store.finish(job_id, "succeeded", None, "evaluated", {"job": job_id, **found}, {}, [], lease)
+    ranked = is_library(type(bound), spec["split"], spec["n"], spec["seed"]) and found["outcome"] in FINAL
+    library = [(rule_record(rule, Recogniser(bound.known_rules())), summary_of(found))] if ranked else []
+    result = {"job": job_id, **found}
+    store.finish(job_id, "succeeded", None, "evaluated", result, {}, [], lease, library=library)

@@ -30,6 +30,7 @@ from ruleforge.store import (
 )
 from workers.evaluators.interface import Evaluator, never
 from workers.lease import RESUMABLE, leased
+from workers.library import score_on_library
 from workers.racing import Effort, race
 from workers.scoring import RuleScore, final_records, rule_object, rule_record, score_rules
 from workers.validation import best_validated, validate, with_test_fitness
@@ -73,6 +74,7 @@ class SilentObserver:
 
 def new_job(spec: JobSpec, priority: int = 0, started_from: str | None = None) -> NewJob:
     """The job of a specification, as it is recorded; started_from: id of the job whose front it starts from."""
+    family = spec.family()
     return NewJob(
         task=spec.task,
         spec=spec.model_dump(mode="json", exclude={"name", "notes", "tags"}),
@@ -80,7 +82,8 @@ def new_job(spec: JobSpec, priority: int = 0, started_from: str | None = None) -
         name=spec.name,
         notes=spec.notes,
         tags=spec.tags,
-        versions=versions(spec.family()),
+        versions=versions(family),
+        context=family.context,
         priority=priority,
         started_from=started_from,
     )
@@ -339,8 +342,16 @@ class _Run:
         assert n is not None
         self.observer.on_validation(len(front), n)
         validated = validate(self.evaluator, self.family, [item.rule for item in front], n, self.store, self.stop)
+        library = score_on_library(self.evaluator, self.family, [item.rule for item in front], self.store, self.stop)
         rows = [
-            rule_object(rule_record(item.rule, self.recogniser), item.fitness, item.outcome.value, score.summary())
+            rule_object(
+                rule_record(item.rule, self.recogniser),
+                item.fitness,
+                item.outcome.value,
+                score.summary(),
+                self.family.parameters_digest,
+                library.of(item.rule.id),
+            )
             for item, score in zip(front, validated.scores, strict=True)
         ]
         best, test_scores = with_test_fitness(
@@ -363,6 +374,16 @@ class _Run:
             "compared_with": validated.compared_with,
         }
         validations = {score.rule.id: score.summary() for score in validated.scores}
-        records = final_records([*validated.scores, *test_scores])
-        self.store.finish(job.id, "succeeded", reason, f"stopped by {reason}", result, validations, records, self.lease)
+        records = final_records([*validated.scores, *test_scores, *library.scores])
+        self.store.finish(
+            job.id,
+            "succeeded",
+            reason,
+            f"stopped by {reason}",
+            result,
+            validations,
+            records,
+            self.lease,
+            library=library.entries,
+        )
         return result

@@ -181,7 +181,11 @@ def run_to_result(
         interrupt.add_note(how_to_go_on(job))
         raise
     if raw["state"] not in END_STATES:
-        front = [rule_object(each.rule, each.fitness, each.outcome, each.validation) for each in store.front(job)]
+        context = store.job(job).context
+        front = [
+            rule_object(each.rule, each.fitness, each.outcome, each.validation, context, each.library)
+            for each in store.front(job)
+        ]
         raw = {**raw, "front": front, "champion": front[-1] if front else None}
     return as_result(raw)
 

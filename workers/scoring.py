@@ -151,15 +151,27 @@ def finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def rule_object(record: RuleRecord, fitness: float | None, outcome: str | None, validation: Any) -> dict[str, Any]:
-    """The rule object of every list and result (JSON-ready)."""
+def rule_object(
+    record: RuleRecord,
+    fitness: float | None,
+    outcome: str | None,
+    validation: Any,
+    context: str | None = None,
+    library: Any = None,
+) -> dict[str, Any]:
+    """The rule object of every list and result (JSON-ready).
+
+    context: digest of what its scores can be compared with; library: its summary there, by which lists are ranked.
+    """
     return {
         "id": record.id,
         "behaviour": record.behaviour,
+        "context": context,
         "rule": record.text,
         "complexity": record.complexity,
         "fitness": finite(fitness),
         "validation_fitness": validation,
+        "library_fitness": library,
         "outcome": outcome,
         "known_as": record.known_as,
         "known_factor": record.known_factor,

@@ -248,7 +248,7 @@ def get_history(
 )
 def get_front(here: Here, job: OneJob, media_type: Annotated[str, Depends(offering(JSON, CSV, LATEX))]) -> Response:
     """The rules not beaten in both fitness and complexity, simplest first. Also as CSV and as a LaTeX table."""
-    front = [front_object(item) for item in here.store.front(job.id)]
+    front = [front_object(item, job.context) for item in here.store.front(job.id)]
     if media_type == CSV:
         return Response(front_table(front), media_type=CSV)
     if media_type == LATEX:

@@ -29,10 +29,17 @@ class RuleObject(BaseModel):
 
     id: str = Field(description="exact identity")
     behaviour: str = Field(description="identity by behaviour")
+    context: str | None = Field(
+        description="digest of family, version and parameters: what its scores can be compared with; "
+        "null if no job found it"
+    )
     rule: str = Field(description="the text that ran")
     complexity: int = Field(description="nodes")
     fitness: float | None = Field(description="training fitness, aggregated; higher is better")
     validation_fitness: Validation | None
+    library_fitness: Validation | None = Field(
+        description="on the library, the instances by which lists are ranked; null where nobody scored it there"
+    )
     outcome: str | None
     known_as: str | None = Field(description="the rule of the literature that it equals up to a positive factor")
     known_factor: float | None
@@ -46,6 +53,9 @@ class FoundRuleObject(RuleObject):
     task: str
     found: int = Field(description="how many jobs found the behaviour")
     jobs: list[str] = Field(description="the newest of them")
+    configurations: dict[str, str] = Field(
+        description="of those jobs that are part of a study, the name of their configuration"
+    )
     links: Links
 
 
@@ -141,6 +151,10 @@ class Job(BaseModel):
     updated: datetime
     started_from: str | None = Field(description="id of the job whose front its search started from")
     spec_hash: str = Field(description="of the specification without name, notes and tags")
+    context: str = Field(description="digest of family, version and parameters: what its scores can be compared with")
+    study: str | None = Field(description="id of the study that it is part of")
+    configuration: str | None = Field(description="the name of its configuration there")
+    started_from: str | None = Field(description="id of the job whose front its search started from")
     spec: dict[str, Any] = Field(description="the specification with every default filled in")
     progress: Progress
     links: Links

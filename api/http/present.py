@@ -75,10 +75,17 @@ def job_details(job: JobRecord) -> JobDetails:
     return JobDetails(**_job_fields(job), versions=job.versions, result=result)
 
 
-def rule_fields(record: RuleRecord, fitness: float | None, outcome: str | None, validation: Any) -> dict[str, Any]:
+def rule_fields(
+    record: RuleRecord,
+    fitness: float | None,
+    outcome: str | None,
+    validation: Any,
+    context: str | None,
+    library: Any = None,
+) -> dict[str, Any]:
     """The rule object of every list, with its formula."""
     latex, mathml = formulas(record.task, record.text)
-    return {**rule_object(record, fitness, outcome, validation), "latex": latex, "mathml": mathml}
+    return {**rule_object(record, fitness, outcome, validation, context, library), "latex": latex, "mathml": mathml}
 
 
 @functools.lru_cache(maxsize=4096)
@@ -104,18 +111,19 @@ def recorded_tokens(found: FoundRule) -> list[list[str | float]] | None:
         return None
 
 
-def front_object(item: Any) -> RuleObject:
-    """A rule of a job's front."""
-    return RuleObject(**rule_fields(item.rule, item.fitness, item.outcome, item.validation))
+def front_object(item: Any, context: str) -> RuleObject:
+    """A rule of the front of a job of this context."""
+    return RuleObject(**rule_fields(item.rule, item.fitness, item.outcome, item.validation, context, item.library))
 
 
 def found_fields(found: FoundRule) -> dict[str, Any]:
     """A rule of the whole record."""
     return {
-        **rule_fields(found.rule, found.fitness, found.outcome, found.validation),
+        **rule_fields(found.rule, found.fitness, found.outcome, found.validation, found.context, found.library),
         "task": found.rule.task,
         "found": found.found,
         "jobs": found.jobs,
+        "configurations": found.configurations,
         "links": rule_links(found.rule),
     }
 

@@ -37,8 +37,12 @@ class RuleListing(Listing):
     """Which rules to list."""
 
     task: Text | None = None
+    job: Text | None = Field(None, description="found by this job")
+    parameters: Text | None = Field(
+        None, description="a context or its first digits, or NAME=VALUE, several with commas between them"
+    )
     known: Text | None = Field(None, description="name of a rule of the literature; `any` or `none`")
-    min_fitness: float | None = Field(None, allow_inf_nan=False, description="validation mean, else training fitness")
+    min_fitness: float | None = Field(None, allow_inf_nan=False, description="training fitness")
     max_complexity: int | None = Field(None, ge=0, le=1_000_000)
     text: Text | None = Field(None, description="part of the rule's text, blanks and case aside")
     sort: Literal["fitness", "complexity", "found", "newest"] = "fitness"
@@ -48,7 +52,8 @@ class RuleListing(Listing):
 def list_rules(
     here: Here, request: Request, response: Response, query: Annotated[RuleListing, Query()]
 ) -> models.Page[models.FoundRuleObject]:
-    """The rules of all jobs, one for each behaviour: its simplest text."""
+    """The rules of all jobs, one for each behaviour and context: its simplest text. Context by context, each ranked by
+    the library; what has no score there comes after it."""
     asked = RuleQuery(**query.model_dump(exclude={"cursor", "limit"}))
     page = here.store.browse(asked, query.cursor, query.limit)
     link_next(request, response, page.next)

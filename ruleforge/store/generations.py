@@ -17,7 +17,7 @@ from ruleforge.store.database import chunks, finite, finite_json, insert_over
 from ruleforge.store.events import add_events
 from ruleforge.store.records import CandidateRecord, FrontItem, GenerationRecord, RollBack, RuleRecord
 from ruleforge.store.rules import RECORDED, as_written, fitness, own_writing, record_rules, recorded_row
-from ruleforge.store.schema import candidates, checkpoints, generations, jobs, rules
+from ruleforge.store.schema import behaviours, candidates, checkpoints, generations, jobs, rules, settings
 from ruleforge.store.scores import record_scores
 from ruleforge.store.settings import settings_number
 from ruleforge.store.statistics import count_judged
@@ -201,13 +201,20 @@ def _front_items(
     for chunk in chunks(further):
         c = candidates.c
         query = (
-            select(rules, *own_writing(), c.fitness, c.outcome, c.validation)
+            select(rules, *own_writing(), c.fitness, c.outcome, c.validation, behaviours.c.library)
             .join(candidates, c.rule == rules.c.number)
+            .join(jobs, jobs.c.number == c.job)
+            .outerjoin(settings, settings.c.digest == jobs.c.context)
+            .outerjoin(
+                behaviours,
+                (behaviours.c.settings == settings.c.number) & (behaviours.c.behaviour == rules.c.behaviour),
+            )
             .where(c.job == job, rules.c.id.in_(chunk))
             .order_by(c.generation, c.position)
         )
         for row in connection.execute(query):
-            items.setdefault(row.id, FrontItem(as_written(row), fitness(row.fitness), row.outcome, row.validation))
+            item = FrontItem(as_written(row), fitness(row.fitness), row.outcome, row.validation, row.library)
+            items.setdefault(row.id, item)
     found = [items[id] for id in front if id in items]
     return sorted(found, key=lambda item: item.rule.complexity)
 

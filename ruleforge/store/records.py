@@ -237,12 +237,13 @@ class FoundRule:
 
 @dataclass(frozen=True)
 class FrontItem:
-    """A rule of a job's front, as this job wrote it. validation: as in `FoundRule`, None before there is one."""
+    """A rule of a job's front, as this job wrote it. validation, library: as in `FoundRule`, None before they are."""
 
     rule: RuleRecord
     fitness: float
     outcome: str
     validation: dict[str, Any] | None
+    library: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

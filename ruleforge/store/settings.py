@@ -27,7 +27,9 @@ def settings_number(connection: Connection, context: Context) -> int:
         row = (context.digest, context.task, context.version, parameters)
         insert_rows(connection, settings, columns, [row], new=True)
         # Read again and not remembered: this transaction may still be undone.
-        return connection.scalars(select(settings.c.number).where(settings.c.digest == context.digest)).one()
+        query = select(settings.c.number).where(settings.c.digest == context.digest)
+        number: int = connection.scalars(query).one()
+        return number
     return numbers[context.digest]
 
 

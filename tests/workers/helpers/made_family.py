@@ -32,7 +32,7 @@ class Made(TaskFamily):
     fitness_meaning: ClassVar = "none"
     Parameters: ClassVar = MadeParameters
     slots: ClassVar = (Slot("dw", (Signal("x", "1", "trace", (0.0, 5.0)),), updates="w", when="step"),)
-    search_defaults: ClassVar = SearchDefaults(("+", "*"), (1.0,), None, training=3, validation=7)
+    search_defaults: ClassVar = SearchDefaults(("+", "*"), (1.0,), None, training=3, validation=7, library=5)
     rules_per_batch: ClassVar = 1
     instances_per_batch: ClassVar = 2
 

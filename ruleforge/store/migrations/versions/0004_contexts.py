@@ -328,7 +328,7 @@ def _simplest_left(row: Any) -> dict[str, Any]:
 
 def _scored_in(wanted: set[tuple[str, str]]) -> dict[tuple[str, str], set[str]]:
     """The contexts of the scores of these behaviours' rules."""
-    names = dict(op.get_bind().execute(sa.text("SELECT number, digest FROM contexts")).all())  # type: ignore[arg-type]
+    names: dict[int, str] = {row.number: row.digest for row in op.get_bind().execute(sa.text("SELECT * FROM contexts"))}
     found: dict[tuple[str, str], set[str]] = {}
     rules = _streamed("SELECT number, task, behaviour FROM rules ORDER BY number")
     there = sa.text("SELECT 1 FROM scores WHERE context = :context AND rule = :rule LIMIT 1")
