@@ -33,7 +33,7 @@ PAGE = 200
 OF_THE_SERVICE = frozenset({"links", "mathml", "figures", "parameters_schema"})
 # What `details` has beside what lists show.
 DETAILS = ("latex", "tokens", "nearest_known", "simplified")
-JOB_KEYS = ("id", "task", "state", "generation", "evaluations", "best", "created")
+JOB_KEYS = ("id", "task", "state", "generation", "evaluations", "best", "created", "study", "configuration")
 
 
 class Place(Protocol):
@@ -88,8 +88,9 @@ def job_object(job: JobRecord) -> dict[str, Any]:
 
 def found_object(found: FoundRule) -> dict[str, Any]:
     """The rule object of a recorded rule, with the number of jobs that found it and the newest of them."""
-    item = rule_object(found.rule, found.fitness, found.outcome, found.validation)
-    return {"task": found.rule.task, **item, "found": found.found, "jobs": found.jobs}
+    item = rule_object(found.rule, found.fitness, found.outcome, found.validation, found.context, found.library)
+    beside = {"found": found.found, "jobs": found.jobs, "configurations": found.configurations}
+    return {"task": found.rule.task, **item, **beside}
 
 
 def find_rule(store: Store, asked: str) -> FoundRule:
