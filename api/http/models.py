@@ -154,7 +154,6 @@ class Job(BaseModel):
     context: str = Field(description="digest of family, version and parameters: what its scores can be compared with")
     study: str | None = Field(description="id of the study that it is part of")
     configuration: str | None = Field(description="the name of its configuration there")
-    started_from: str | None = Field(description="id of the job whose front its search started from")
     spec: dict[str, Any] = Field(description="the specification with every default filled in")
     progress: Progress
     links: Links
