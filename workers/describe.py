@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ruleforge.context import Context
+from ruleforge.errors import InputError
 from ruleforge.family import TaskFamily
+from ruleforge.family import family as bound_family
 
 
 def describe_family(family: type[TaskFamily]) -> dict[str, Any]:
@@ -52,6 +55,31 @@ def describe_family(family: type[TaskFamily]) -> dict[str, Any]:
             "test": defaults.test,
             "library": defaults.library,
         },
+    }
+
+
+def describe_context(context: Context) -> dict[str, Any]:
+    """A context, and which of its parameters differ from the family's defaults (JSON-ready).
+
+    changed: by name; None where the family is not installed here, or nobody recorded the parameters.
+    """
+    changed = None
+    if context.parameters is not None:
+        try:
+            defaults = bound_family(context.task).parameters.model_dump(mode="json")
+        except InputError:
+            pass  # it is listed all the same
+        else:
+            missing = object()
+            changed = {
+                name: value for name, value in context.parameters.items() if defaults.get(name, missing) != value
+            }
+    return {
+        "context": context.digest,
+        "task": context.task,
+        "version": context.version,
+        "parameters": context.parameters,
+        "changed": changed,
     }
 
 

@@ -131,19 +131,24 @@ class Client:
         self,
         *,
         task: str | None = None,
+        job: str | None = None,
+        parameters: str | None = None,
         known: str | None = None,
         min_fitness: float | None = None,
         max_complexity: int | None = None,
         text: str | None = None,
         sort: Literal["fitness", "complexity", "found", "newest"] = "fitness",
     ) -> Iterator[RecordedRule]:
-        """The rules of all jobs, one per behaviour, page by page.
+        """The rules of all jobs, one per behaviour and context, page by page, each context ranked by itself.
 
+        job: id of a job that found them; parameters: a context or its first digits, or NAME=VALUE, several with commas;
         known: name of a rule of the literature, "any" or "none"; text: part of the rule's text.
         """
         checked.text("sort", sort)
         query = RuleQuery(
             task=checked.optional_text("task", task),
+            job=checked.optional_text("job", job),
+            parameters=checked.optional_text("parameters", parameters),
             known=checked.optional_text("known", known),
             min_fitness=checked.optional_number("min_fitness", min_fitness, -LARGEST, LARGEST),
             max_complexity=checked.optional_whole_number("max_complexity", max_complexity, 1, 2**31 - 1),
@@ -151,6 +156,11 @@ class Client:
             sort=sort,
         )
         return map(as_recorded, self.rule_objects(query))
+
+    def contexts(self) -> list[Json]:
+        """The contexts of all jobs: families, each with its version and parameters."""
+        items: list[Json] = self._connection.json("GET", "/contexts")["items"]
+        return items
 
     def rule_objects(self, query: RuleQuery) -> Iterator[Json]:
         """The same as the service's JSON, which needs no family of a rule to be installed here."""

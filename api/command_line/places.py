@@ -15,7 +15,7 @@ from ruleforge.language.identity import Recogniser
 from ruleforge.language.rule import Rule
 from ruleforge.language.simplify import simplified
 from ruleforge.store import FoundRule, JobRecord, RuleQuery, Store, open_store
-from workers.describe import describe_family
+from workers.describe import describe_context, describe_family
 from workers.export import export_rule
 from workers.interface import database_url
 from workers.pictures import draw_rule, write_picture
@@ -44,6 +44,9 @@ class Place(Protocol):
 
     def rules(self, query: RuleQuery) -> Iterator[dict[str, Any]]:
         """The rules of all jobs, one for each behaviour."""
+
+    def contexts(self) -> dict[str, dict[str, Any]]:
+        """The contexts of all jobs by digest: context, task, version, parameters, and which of these are `changed`."""
 
     def rule(self, asked: str) -> dict[str, Any]:
         """One rule as lists show it, by its id, a beginning of it, or a name of NEWEST."""
@@ -157,6 +160,10 @@ class Record:
             if (cursor := page.next) is None:
                 return
 
+    def contexts(self) -> dict[str, dict[str, Any]]:
+        """As `Place`."""
+        return {digest: describe_context(context) for digest, context in self._store.contexts().items()}
+
     def rule(self, asked: str) -> dict[str, Any]:
         """As `Place`."""
         return found_object(find_rule(self._store, asked))
@@ -200,6 +207,10 @@ class Service:
     def rules(self, query: RuleQuery) -> Iterator[dict[str, Any]]:
         """As `Place`."""
         return map(_as_listed, self._client.rule_objects(query))
+
+    def contexts(self) -> dict[str, dict[str, Any]]:
+        """As `Place`."""
+        return {item["context"]: item for item in self._client.contexts()}
 
     def rule(self, asked: str) -> dict[str, Any]:
         """As `Place`."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import Annotated
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import chain, islice
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
 
 from api.command_line.app import Database, Json, Server, app, print_json, screen
 from api.command_line.display import digits_for, number, rule_cell, validation
@@ -66,6 +70,11 @@ def jobs(
 @app.command()
 def rules(
     task: OneTask = None,
+    job: Annotated[str | None, typer.Option(metavar="ID", help="Only found by this job.")] = None,
+    parameters: Annotated[
+        str | None,
+        typer.Option(metavar="CONTEXT", help="Only of this context, or of NAME=VALUE, several with commas between."),
+    ] = None,
     known: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only this rule of the literature; `any` or `none`.")
     ] = None,
@@ -73,14 +82,17 @@ def rules(
     max_complexity: Annotated[int | None, typer.Option(help="Only of so many nodes at the most.")] = None,
     text: Annotated[str | None, typer.Option(help="Only with this in the rule's text.")] = None,
     sort: Annotated[str, typer.Option(help=f"By {', '.join(SORTS)}.")] = SORTS[0],
-    top: Annotated[int, typer.Option(help="How many.")] = 20,
+    top: Annotated[int, typer.Option(help="How many of each context.")] = 20,
     database: Database = None,
     server: Server = None,
     as_json: Json = False,
 ) -> None:
-    """List the best rules of the record, or of a service, one per behaviour.
+    """List the best rules of the record, or of a service, one per behaviour and context.
 
-    By validation fitness, then training fitness, unless --sort says otherwise.
+    Context by context (a family with its version and parameters), because scores of two cannot be compared. By fitness
+    on the library, whose instances are the same for all jobs, unless --sort says otherwise; rules without a score there
+    come after the others, by validation fitness, then training fitness. `evaluate` over HTTP with split `library`
+    gives one.
     """
     _check(top)
     if task is not None and server is None:
@@ -88,34 +100,74 @@ def rules(
     if sort not in SORTS:
         raise InputError(unknown_name("sort", sort, SORTS), pointer="/sort")
     query = RuleQuery(
-        task=task, known=known, min_fitness=min_fitness, max_complexity=max_complexity, text=text, sort=sort
+        task=task,
+        job=job,
+        parameters=parameters,
+        known=known,
+        min_fitness=min_fitness,
+        max_complexity=max_complexity,
+        text=text,
+        sort=sort,
     )
+    if top < 1:
+        raise InputError(f"--top: expected 1 or more, and {top} came")
     with place(database, server) as here:
-        listed = list(islice(here.rules(query), top))
+        named = here.contexts()
+        if parameters is None:  # each asked for by itself, so that none has to be walked to its end
+            digests = [digest for digest, context in named.items() if task in (None, context["task"])]
+            each = (islice(here.rules(replace(query, parameters=digest)), top) for digest in digests)
+            groups = _by_context(chain(here.rules(query) if not digests else (), chain.from_iterable(each)), top)
+        else:
+            groups = _by_context(here.rules(query), top)
     if as_json:
-        print_json({"rules": listed})
+        contexts = [named[digest] for digest in groups if digest in named]
+        print_json({"rules": [item for items in groups.values() for item in items], "contexts": contexts})
         return
-    several = len({item["task"] for item in listed}) > 1
-    titles = ("id", *(("task",) if several else ()), "complexity", "training", "validation", "jobs", "rule = known as")
-    columns = [Column(title, title not in ("id", "task", "rule = known as"), title == "id") for title in titles]
-    digits = {
-        name: digits_for([item["fitness"] for item in listed if item["task"] == name])
-        for name in {item["task"] for item in listed}
-    }
+    console = screen()
+    restricted = query != RuleQuery(sort=sort)
+    if not groups:
+        console.print("No such rules." if restricted else "No rules yet: `ruleforge evolve reward` finds some.")
+    for digest, items in groups.items():
+        context = named.get(digest, {"task": items[0]["task"], "changed": None})
+        console.print(_table_of(console, digest, context, items))
+
+
+def _by_context(items: Iterable[dict[str, Any]], top: int) -> dict[str, list[dict[str, Any]]]:
+    """The first so many of each context, in the order in which the contexts come."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for item in items:
+        group = groups.setdefault(str(item["context"]), [])
+        if len(group) < top:
+            group.append(item)
+    return groups
+
+
+def _table_of(console: Console, digest: str, context: dict[str, Any], items: list[dict[str, Any]]) -> RenderableType:
+    """The rules of a context, with what its parameters are."""
+    changed = context["changed"]
+    if changed is None:
+        settings = "parameters that are not known here"
+    else:
+        settings = ", ".join(f"{name}={value}" for name, value in changed.items()) or "default parameters"
+    titles = ("id", "complexity", "library", "training", "validation", "jobs", "rule = known as")
+    columns = [Column(title, title not in ("id", "rule = known as"), title == "id") for title in titles]
+    digits = digits_for([item["fitness"] for item in items])
     rows = [
         (
             item["id"][:SHOWN_DIGITS],
-            *((item["task"],) if several else ()),
             str(item["complexity"]),
-            number(item["fitness"], digits[item["task"]]),
-            validation(item["validation_fitness"], digits[item["task"]]),
+            validation(item["library_fitness"], digits),
+            number(item["fitness"], digits),
+            validation(item["validation_fitness"], digits),
             str(item["found"]),
             rule_cell(item),
         )
-        for item in listed
+        for item in items
     ]
-    console = screen()
-    restricted = query != RuleQuery(sort=sort)
-    nothing = "No such rules." if restricted else "No rules yet: `ruleforge evolve reward` finds some."
-    title = "Rules (fitness: higher is better, ± s.e.)"
-    console.print(listing(console, title, columns, rows) if rows else nothing)
+    title = f"{context['task']}, {settings} (context {digest}; fitness: higher is better)"
+    table = listing(console, title, columns, rows)
+    missing = sum(item["library_fitness"] is None for item in items)
+    if not missing:
+        return table
+    said = f"{missing} of these have no score on the library (–), and come after those that have one."
+    return Group(table, Text(said, style="italic"))

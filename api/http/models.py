@@ -59,6 +59,18 @@ class FoundRuleObject(RuleObject):
     links: Links
 
 
+class ContextObject(BaseModel):
+    """Under what scores can be compared; null where nobody recorded it."""
+
+    context: str = Field(description="its digest")
+    task: str
+    version: int | None
+    parameters: dict[str, Any] | None
+    changed: dict[str, Any] | None = Field(
+        description="parameters that are not the family's defaults; null if it is not installed here"
+    )
+
+
 class Simplified(BaseModel):
     """A form with fewer nodes, and how far it differs where rules are compared."""
 

@@ -24,6 +24,7 @@ from api.http.service import Here
 from ruleforge.family import family_class
 from ruleforge.language.identity import Recogniser
 from ruleforge.store import FoundRule, RuleQuery
+from workers.describe import describe_context
 from workers.evaluation import EvaluationSpec, submit_evaluation
 from workers.export import FORMATS, Format, format_named
 from workers.export import export_rule as exported
@@ -58,6 +59,15 @@ def list_rules(
     page = here.store.browse(asked, query.cursor, query.limit)
     link_next(request, response, page.next)
     return models.Page[models.FoundRuleObject](items=[found_object(found) for found in page.items], next=page.next)
+
+
+@router.get("/contexts", responses=responses(), dependencies=[in_json])
+def list_contexts(here: Here) -> models.Items[models.ContextObject]:
+    """Under what scores can be compared: the families, versions and parameters of all jobs, in the order of lists."""
+    found = here.store.contexts().values()
+    return models.Items[models.ContextObject](
+        items=[models.ContextObject(**describe_context(context)) for context in found]
+    )
 
 
 @router.get("/rules/{id}", responses=responses(404), dependencies=[in_json])
