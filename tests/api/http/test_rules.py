@@ -22,8 +22,18 @@ def test_one_entry_for_each_behaviour_best_first(service, done):
     items = listed(service, limit=200)
     assert len({item["behaviour"] for item in items}) == len(items)
     best = done["result"]["best_validated"]
-    assert items[0]["behaviour"] == best["behaviour"]
-    assert items[0]["validation_fitness"] == best["validation_fitness"]
+    scored = [item["library_fitness"]["aggregate"] for item in items if item["library_fitness"] is not None]
+    assert scored == sorted(scored, reverse=True)
+    assert all(item["library_fitness"] is None for item in items[len(scored) :])  # after those that have one
+    assert {rule["behaviour"] for rule in done["result"]["front"]} <= {
+        item["behaviour"] for item in items[: len(scored)]
+    }
+    (same,) = [item for item in items if item["behaviour"] == best["behaviour"]]
+    assert same["validation_fitness"] == best["validation_fitness"]
+    assert {item["context"] for item in items} == {best["context"], done["context"]}
+    (context,) = service.get("/api/v1/contexts").json()["items"]
+    assert (context["context"], context["parameters"]) == (done["context"], done["spec"]["parameters"])
+    assert listed(service, parameters=done["context"][:6], job=done["id"], limit=200) == items
     assert all(item["found"] == 1 and item["jobs"] == [done["id"]] for item in items)
 
 
