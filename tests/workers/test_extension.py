@@ -294,10 +294,10 @@ def test_what_is_not_larger_than_what_ran_is_refused_and_changes_nothing():
                 with pytest.raises(SpecificationError) as refused:
                     extend(store, job, limit)
                 assert refused.value.errors[0][0] == f"/budget/{name}"
-        for nothing in ({}, {"evaluations": None}, None, 5, [], "evaluations"):
+        for nothing in ({}, {"evaluations": None}, None, True, [], "evaluations"):
             with pytest.raises(SpecificationError, match="expected a limit that the job goes on to"):
                 extend(store, job, nothing)
-        for wrong in ({"evaluation": 50}, {"evaluations": 0}, {"evaluations": "many"}, {"seconds": float("inf")}):
+        for wrong in ({"evaluation": 50}, {"evaluations": 0}, {"evaluations": "many"}, {"seconds": float("inf")}, 5):
             with pytest.raises(SpecificationError):
                 extend(store, job, wrong)
         assert (store.job(job), store.events(job)) == before
