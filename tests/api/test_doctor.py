@@ -123,6 +123,7 @@ def test_a_job_whose_process_died_and_rules_without_a_family(look, record):
             "INSERT INTO leases (job, token, host, machine, process, started, heartbeat) "
             "SELECT number, 't', 'elsewhere', '', 1, '', '2026-01-01 00:00:00.000000' FROM jobs"
         )
+        connection.execute("INSERT INTO queue (job, priority) SELECT number, 0 FROM jobs")
         connection.commit()
     action = the(look()["record"], "action")
     assert "have died" in action["text"]
