@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks import record, targets
+from benchmarks import calibration, record, targets
 from benchmarks.tables import duration, number, table
 
 
@@ -161,6 +161,10 @@ def markdown(results: Mapping[str, Any]) -> str:
         rows = [[row["family"], duration(row["seconds"])] for row in section["measured"]]
         head = ["family", "from nothing to the first scores"]
         parts.append(f"## Start of a worker, kernels cached (clock)\n\n{_loaded(section)}{table(head, rows)}")
+    if "calibration" in results:
+        section = results["calibration"]
+        rates = "\n".join(calibration.markdown(section["measured"]))
+        parts.append(f"## Calibration of the verdicts\n\n{_loaded(section)}{rates}\n")
     if "record" in results:
         section = results["record"]
         parts.append(f"## A large record\n\n{_loaded(section)}{record.markdown(section['measured'])}")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import record, report, scaling, searching, sides
+from benchmarks import calibration, record, report, scaling, searching, sides
 from benchmarks.machine import description, load, use_one_core
 from benchmarks.peers.others import hal_cgp
 from benchmarks.peers.process import ROOT, NoPeer
@@ -34,6 +34,7 @@ FULL: dict[str, Any] = {
     "cluster_instances": {"reward": 24, "supervised": 240, "correlation": 16},
     "hal_cgp": {"parameters": {}, "instances": 10, "generations": 50},
     "record": record.FULL,
+    "calibration": calibration.FULL,
 }
 # Enough to see that everything runs; the figures mean little.
 QUICK: dict[str, Any] = {
@@ -54,6 +55,7 @@ QUICK: dict[str, Any] = {
     "cluster_instances": dict.fromkeys(FAMILIES, 4),
     "hal_cgp": {"parameters": {"n_trials": 20}, "instances": 3, "generations": 10},
     "record": record.QUICK,
+    "calibration": calibration.QUICK,
 }
 
 
@@ -172,6 +174,7 @@ SECTIONS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
         for name in FAMILIES
     ],
     "record": lambda settings: record.measure(settings["record"]),
+    "calibration": lambda settings: calibration.measure(settings["calibration"]),
     "cluster": lambda settings: (
         [
             scaling.cluster(

@@ -65,7 +65,6 @@ def _evaluation(family: TaskFamily, score: RuleScore, split: str, recogniser: Re
         "id": score.rule.id,
         "split": split,
         "fitness": [finite(float(value)) for value in score.fitness],
-        "metrics": score.mean_metrics(),
         **score.summary(),
         "outcome": score.outcome.value,
         "complexity": score.rule.complexity,

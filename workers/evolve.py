@@ -33,7 +33,7 @@ from workers.lease import RESUMABLE, leased
 from workers.library import score_on_library
 from workers.racing import Effort, race
 from workers.scoring import RuleScore, final_records, rule_object, rule_record, score_rules
-from workers.validation import best_validated, validate, with_test_fitness
+from workers.validation import best_validated, judge, stream_seed, validate
 from workers.versions import differences, versions
 
 # In the recorded state of a search whose last generation was cut by the limit of evaluations: the state before it.
@@ -171,9 +171,12 @@ def unfinished_result(job: JobRecord) -> dict[str, Any]:
         "job": job.id,
         "task": job.task,
         "state": job.state,
+        "reported": None,
         "champion": None,
         "best_validated": None,
         "front": [],
+        "verdicts": [],
+        "test_openings": job.test_openings,
         "generations": job.generation,
         "evaluations": job.evaluations,
         "seconds": job.seconds,
@@ -336,10 +339,22 @@ class _Run:
         identity = behaviour(rule) if self.spec.evaluator.fingerprints else rule.id
         return Judged(rule, identity, record.fitness, Outcome(record.outcome))
 
+    def _ancestors(self, job: JobRecord) -> int:
+        """How many jobs started one from another's front, down to this one."""
+        found = 0
+        while job.started_from is not None:
+            found += 1
+            try:
+                job = self.store.job(job.started_from)
+            except InputError:  # deleted since
+                break
+        return found
+
     def _finish(self, reason: str) -> dict[str, Any]:
         front = self.search.front
-        n = self.spec.instances.validation
+        n, n_test = self.spec.instances.validation, self.spec.instances.test
         assert n is not None
+        assert n_test is not None
         self.observer.on_validation(len(front), n)
         validated = validate(self.evaluator, self.family, [item.rule for item in front], n, self.store, self.stop)
         library = score_on_library(self.evaluator, self.family, [item.rule for item in front], self.store, self.stop)
@@ -352,29 +367,35 @@ class _Run:
                 self.family.parameters_digest,
                 library.of(item.rule.id),
             )
-            for item, score in zip(front, validated.scores, strict=True)
+            for item, score in zip(front, validated, strict=True)
         ]
-        best, test_scores = with_test_fitness(
-            self.evaluator, self.family, best_validated(rows), n, self.store, self.stop
-        )
         job = self.store.job(self.job.id)
+        reported, tested = best_validated(rows), None
+        if reported is not None:
+            seed = stream_seed(job.spec_hash, self.spec.seed, job.test_openings, self._ancestors(job))
+            rule = Rule.parse(reported["rule"], self.family.name)
+            tested = judge(self.evaluator, self.family, rule, n_test, seed, self.store, self.stop)
+            reported = {**reported, "test_fitness": tested.fitness}
         result = {
             "job": job.id,
             "task": job.task,
             "state": "succeeded",
+            "reported": reported,
             "champion": rows[-1] if rows else None,
-            "best_validated": best,
+            "best_validated": reported,
             "front": rows,
+            "verdicts": tested.verdicts if tested else [],
+            "test_openings": job.test_openings + (tested is not None),
             "generations": job.generation,
             "evaluations": self.search.evaluations,
             "seconds": self._seconds(),
             "history": job.history,
             "stopped_by": reason,
             "effort": asdict(self.effort),
-            "compared_with": validated.compared_with,
+            "compared_with": tested.compared_with if tested else None,
         }
-        validations = {score.rule.id: score.summary() for score in validated.scores}
-        records = final_records([*validated.scores, *test_scores, *library.scores])
+        validations = {score.rule.id: score.summary() for score in validated}
+        records = final_records([*validated, *([tested.own] if tested else []), *library.scores])
         self.store.finish(
             job.id,
             "succeeded",
@@ -385,5 +406,6 @@ class _Run:
             records,
             self.lease,
             library=library.entries,
+            opens_test=tested is not None,
         )
         return result

@@ -95,11 +95,15 @@ class Result:
 
 
 def _validation(value: Mapping[str, Any] | None) -> str:
-    return (
-        "–"
-        if value is None
-        else f"{html_number(value['mean'])} ± {html_number(value['standard_error'])} ({value['n']})"
-    )
+    """The family's statistic, with the standard error of a mean or the interval of another."""
+    if value is None:
+        return "–"
+    spread = ""
+    if value["standard_error"] is not None and value["aggregate"] == value["mean"]:
+        spread = f" ± {html_number(value['standard_error'])}"
+    elif value.get("interval"):
+        spread = " [{}, {}]".format(*map(html_number, value["interval"]))
+    return f"{html_number(value['aggregate'])}{spread} ({value['n']})"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ruleforge.family import InstanceKey, Outcome, TaskFamily
 from ruleforge.language.identity import Recogniser, behaviour
 from ruleforge.language.rule import Rule
+from ruleforge.statistics import Statistic, summary
 from ruleforge.store import RuleRecord, ScoreRecord, Store
 from workers.evaluators.interface import Evaluator, never
 from workers.versions import context
@@ -27,7 +28,7 @@ class RuleScore:
     """One rule on several instances.
 
     fitness: (n_instances,) float64, −∞ where not ok; outcome: ok, or the first that was not; aggregate: as the family
-    aggregates, −∞ unless ok; records: one per instance, for the record.
+    aggregates in training, −∞ unless ok; records: one per instance, for the record; family: whose fitness it is.
     """
 
     rule: Rule
@@ -35,6 +36,7 @@ class RuleScore:
     outcome: Outcome
     aggregate: float
     records: tuple[ScoreRecord, ...]
+    family: type[TaskFamily]
 
     def extended(self, family: TaskFamily, further: RuleScore) -> RuleScore:
         """This score with those on further instances."""
@@ -54,21 +56,19 @@ class RuleScore:
         """The same with outcome rejected_at_hurdle."""
         return replace(self, outcome=Outcome.rejected_at_hurdle, aggregate=-math.inf)
 
-    def mean_metrics(self) -> dict[str, float | None]:
-        """The mean of every metric of the family over the instances; None where it was not finite on one of them."""
-        means: dict[str, float | None] = {}
-        for name in self.records[0].metrics:
-            values = [record.metrics.get(name) for record in self.records]
-            means[name] = None if None in values else finite(float(np.mean(np.array(values, dtype=np.float64))))
-        return means
+    @property
+    def statistic(self) -> Statistic:
+        """What fitness on unseen instances is compared by."""
+        return self.family.statistic
 
     def summary(self) -> dict[str, Any]:
-        """aggregate, mean, standard_error, n: None where they are not finite."""
-        n = len(self.fitness)
-        if self.outcome is not Outcome.ok:
-            return {"aggregate": None, "mean": None, "standard_error": None, "n": n}
-        error = float(np.std(self.fitness, ddof=1)) / math.sqrt(n) if n > 1 else None
-        return {"aggregate": self.aggregate, "mean": float(np.mean(self.fitness)), "standard_error": error, "n": n}
+        """What the instances say of the rule (JSON-ready): see `ruleforge.statistics.summary`."""
+        metrics = {
+            name: np.array([record.metrics.get(name, math.nan) for record in self.records], dtype=np.float64)
+            for name in self.records[0].metrics
+        }
+        finite = self.outcome is Outcome.ok
+        return summary(self.family.statistic, self.fitness, metrics, self.family.failure_below, finite=finite)
 
 
 def score_rules(
@@ -117,7 +117,7 @@ def _gathered(family: TaskFamily, rule: Rule, records: Sequence[ScoreRecord]) ->
     fitness = np.array([record.fitness for record in records])
     outcome = next((Outcome(r.outcome) for r in records if r.outcome != OK), Outcome.ok)
     aggregate = family.aggregate(fitness) + 0.0 if outcome is Outcome.ok else -math.inf
-    return RuleScore(rule, fitness, outcome, aggregate, tuple(records))
+    return RuleScore(rule, fitness, outcome, aggregate, tuple(records), type(family))
 
 
 def _final(record: ScoreRecord | None) -> bool:

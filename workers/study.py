@@ -20,6 +20,7 @@ from ruleforge.statistics.searches import Times, fisher_exact, log_rank, quartil
 from ruleforge.store import END_STATES, JobHeldError, JobRecord, NewStudy, RequestKey, Store
 from workers.evaluators.interface import Evaluator, never
 from workers.evolve import Observer, SilentObserver, new_job, run_job
+from workers.study_winner import open_test_of_study, winners
 
 # Between two looks at jobs of the study that another process runs, in seconds.
 LOOK_SECONDS = 0.5
@@ -135,6 +136,10 @@ def run_study(
                 open_jobs.remove(id)
         if open_jobs:
             time.sleep(LOOK_SECONDS)
+    record = store.study(study_id)
+    jobs = [_job_row(store, label, store.job(id)) for label, id in record.jobs]
+    if _state(jobs) in END_STATES:
+        open_test_of_study(store, record.spec_hash, jobs, evaluator, stop)
     return study_result(store, study_id)
 
 
@@ -170,6 +175,7 @@ def study_result(store: Store, study_id: str) -> dict[str, Any]:
             _row(label, group, groups[0] if place else None)
             for place, (label, group) in enumerate(zip(labels, groups, strict=True))
         ],
+        "winners": winners(store, record.spec_hash, jobs) if _state(jobs) in END_STATES else [],
         "jobs": jobs,
     }
 
@@ -205,6 +211,7 @@ def _job_row(store: Store, label: str, job: JobRecord) -> dict[str, Any]:
         "seconds": job.seconds,
         "history": job.history,
         "champion": champion,
+        "reported": result.get("reported") or result.get("best_validated"),
         "best_validated": result.get("best_validated"),
     }
 
@@ -214,8 +221,9 @@ def _row(label: str, jobs: Sequence[Mapping[str, Any]], first: Sequence[Mapping[
     times = times_of(jobs)
     successes, n = len(times.reached), times.n
     targets = [job["target"] for job in done if job["target"] is not None]
-    validations = [job["champion"]["validation_fitness"]["mean"] for job in done if job["champion"]]
-    tests = [(job["best_validated"] or {}).get("test_fitness", {}).get("mean") for job in done]
+    reported = [job["reported"] for job in done if job["reported"]]
+    validations = [rule["validation_fitness"]["aggregate"] for rule in reported]
+    tests = [rule.get("test_fitness", {}).get("aggregate") for rule in reported]
     return {
         "configuration": label,
         "n": len(jobs),
@@ -253,7 +261,7 @@ def _compared(times: Times, first: Times) -> dict[str, float] | None:
 
 
 def _summary(values: Sequence[float]) -> dict[str, float | int | None]:
-    """Of a fitness per job: mean, standard error, best and number of jobs."""
+    """Of a fitness per job, each the family's statistic: mean, standard error, best and number of jobs."""
     if not values:
         return {"mean": None, "standard_error": None, "best": None, "n": 0}
     error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None

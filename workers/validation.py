@@ -1,31 +1,58 @@
-"""The rules of a front on instances that the search never saw, beside the best rule of the literature."""
+"""What a job may say of its rules on instances that the search never saw: chosen by validation, judged by test.
+
+The rules of a front are scored on the validation instances, and the best of them by the family's statistic is
+reported. Having been chosen by it, its validation fitness flatters it; so the reported rule alone is then scored on a
+test stream that nothing was chosen by, beside the rules of the literature and the rule that learns nothing.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ruleforge.family import Outcome, TaskFamily
+from ruleforge.family import SPLITS, Outcome, TaskFamily
 from ruleforge.language.rule import Rule
+from ruleforge.statistics import NO_LEARNING, verdicts
 from ruleforge.store import Store
 from workers.evaluators.interface import Evaluator, never
 from workers.scoring import RuleScore, score_rules
 
-# The validation and test instances are our own samples and the same for every job, whatever it was trained on, so
-# that such fitness compares between jobs.
+# The validation instances are our own samples and the same for every job, whatever it was trained on. Choosing by them
+# is all they are for.
 VALIDATION_SEED = 0
 
 
-@dataclass(frozen=True)
-class Validated:
-    """scores: one per rule, in order; compared_with: the last rule beside the best known one (JSON-ready), or None."""
+def stream_seed(specification: str, seed: int, openings: int, ancestors: int = 0) -> int:
+    """The seed of a test stream: the same for a job that is repeated, another one each time that it is opened.
 
-    scores: list[RuleScore]
+    specification: the hash of what the rule was sought by; seed: the job's; openings: how often it was opened before;
+    ancestors: how many jobs started one from another's front, which may leave the specification as it was.
+    A run that is killed before its result is committed opens the same stream when it is resumed, because the count
+    rises with the result.
+    """
+    digest = hashlib.blake2b(json.dumps([specification, seed, openings, ancestors]).encode(), digest_size=8)
+    return int.from_bytes(digest.digest(), "big") >> 1  # seeds of instances are below 2**63
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A rule on a test stream.
+
+    fitness: its summary; verdicts: one row per comparison; compared_with: the best known rule there (all JSON-ready);
+    own: the rule's score; scores: of all rules that were compared, its own among them.
+    """
+
+    fitness: dict[str, Any]
+    verdicts: list[dict[str, Any]]
     compared_with: dict[str, Any] | None
+    own: RuleScore
+    scores: list[RuleScore]
 
 
 def validate(
@@ -35,54 +62,62 @@ def validate(
     n: int,
     store: Store,
     stop: Callable[[], bool] = never,
-) -> Validated:
-    """Score rules (worst first) and the family's known ones on the first n validation instances."""
-    keys = family.keys("validation", n, VALIDATION_SEED)
-    names = {known.rule.id: name for name, known in family.known_rules().items()}
-    known = [k.rule for k in family.known_rules().values() if k.rule not in rules]
-    scores = score_rules(evaluator, family, [*rules, *known], keys, store=store, stop=stop)
-    own = scores[: len(rules)]
-    return Validated(own, _compared(own[-1], scores, names) if own else None)
-
-
-def _compared(champion: RuleScore, scores: Sequence[RuleScore], names: dict[str, str]) -> dict[str, Any] | None:
-    """The champion beside the best known rule, paired over the validation instances."""
-    candidates = [score for score in scores if score.rule.id in names and score.outcome is Outcome.ok]
-    if not candidates or champion.outcome is not Outcome.ok:
-        return None
-    best = max(candidates, key=lambda score: score.aggregate)
-    difference = champion.fitness - best.fitness
-    n = len(difference)
-    return {
-        "known_as": names[best.rule.id],
-        "rule": best.rule.text,
-        "validation_fitness": best.summary(),
-        "champion_minus_known": float(np.mean(difference)),
-        "standard_error": float(np.std(difference, ddof=1)) / math.sqrt(n) if n > 1 else None,
-    }
-
-
-def with_test_fitness(
-    evaluator: Evaluator,
-    family: TaskFamily,
-    best: dict[str, Any] | None,
-    n: int,
-    store: Store,
-    stop: Callable[[], bool] = never,
-) -> tuple[dict[str, Any] | None, list[RuleScore]]:
-    """The rule that validation chose, with its fitness on n test instances, which nothing else of a job looks at.
-
-    Having been chosen by validation fitness, that figure flatters it; this one does not.
-    """
-    if best is None:
-        return None, []
-    keys = family.keys("test", n, VALIDATION_SEED)
-    rules = [Rule.parse(best["rule"], family.name)]
-    scores = score_rules(evaluator, family, rules, keys, store=store, stop=stop)
-    return {**best, "test_fitness": scores[0].summary()}, scores
+) -> list[RuleScore]:
+    """Score rules on the first n validation instances."""
+    return score_rules(evaluator, family, rules, family.keys("validation", n, VALIDATION_SEED), store=store, stop=stop)
 
 
 def best_validated(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """The rule of the front with the highest validation fitness; of equal ones the simplest."""
+    """The row (simplest first) with the highest statistic on the validation instances; of equal ones the simplest."""
     finite = [row for row in rows if row["validation_fitness"]["aggregate"] is not None]
     return max(finite, key=lambda row: row["validation_fitness"]["aggregate"], default=None)
+
+
+def judge(
+    evaluator: Evaluator,
+    family: TaskFamily,
+    rule: Rule,
+    n: int,
+    seed: int,
+    store: Store,
+    stop: Callable[[], bool] = never,
+) -> Tested:
+    """Score a rule on n test instances of a seed, beside the known rules and the one that learns nothing."""
+    others = {name: known.rule for name, known in type(family).known_rules().items()}
+    others[NO_LEARNING] = type(family).no_learning()
+    distinct = {each.id: each for each in (rule, *others.values())}
+    keys = family.keys("test", n, seed)
+    scores = score_rules(evaluator, family, list(distinct.values()), keys, store=store, stop=stop)
+    by_id = dict(zip(distinct, scores, strict=True))
+    found = verdicts(
+        by_id[rule.id].fitness,
+        {name: by_id[other.id].fitness for name, other in others.items()},
+        type(family).statistic,
+        type(family).failure_below,
+        # A stream of its own beside those of the instances, whose keys have two numbers.
+        np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(len(SPLITS),))),
+        same=[name for name, other in others.items() if other.id == rule.id],
+    )
+    known = {name: by_id[other.id] for name, other in others.items() if name != NO_LEARNING}
+    return Tested(by_id[rule.id].summary(), found, _compared(by_id[rule.id], known, found), by_id[rule.id], scores)
+
+
+def _compared(
+    own: RuleScore, known: Mapping[str, RuleScore], rows: Sequence[Mapping[str, Any]]
+) -> dict[str, Any] | None:
+    """The rule beside the best known one on the test instances."""
+    finite = {name: score for name, score in known.items() if score.outcome is Outcome.ok}
+    if not finite or own.outcome is not Outcome.ok:
+        return None
+    statistic = own.statistic
+    name = max(finite, key=lambda each: statistic.value(finite[each].fitness))
+    row = next(row for row in rows if row["against"] == name and row["statistic"] == statistic.name)
+    n = len(own.fitness)
+    error = float(np.std(own.fitness - finite[name].fitness, ddof=1)) / math.sqrt(n) if n > 1 else None
+    return {
+        "known_as": name,
+        "rule": finite[name].rule.text,
+        "test_fitness": finite[name].summary(),
+        "champion_minus_known": row["difference"],
+        "standard_error": error if statistic.is_mean else None,
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -14,51 +14,38 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from api.command_line.conclusion import conclusion
+from api.command_line.figures import digits_for, known, mean_of, nearest, number, unseen
 from ruleforge.family import family_class
 from ruleforge.language.identity import Recogniser
-from ruleforge.language.rule import Rule
 from ruleforge.search import Generation
 from ruleforge.spec import JobSpec
 from ruleforge.store import JobRecord
-from workers.scoring import nearest_known
+
+__all__ = [
+    "JobDisplay",
+    "conclusion",
+    "digits_for",
+    "front_table",
+    "known",
+    "mean_of",
+    "nearest",
+    "note",
+    "number",
+    "plain_table",
+    "rule_cell",
+    "unseen",
+    "validation",
+]
+
+# The name under which tables ask for it.
+validation = unseen
 
 # Without a terminal a line per generation would flood a log file: at most one in so many seconds.
 SECONDS_BETWEEN_LINES = 2.0
 ROWS_OF_LIVE_FRONT = 8
 # For so long nothing is said at the most: whoever watches should not wonder whether it still runs.
 SILENCE_SECONDS = 4.5
-
-
-def number(value: float | None, digits: int = 1) -> str:
-    """A number for a table; – if there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
-def digits_for(values: Sequence[float | None]) -> int:
-    """Decimals that show a fitness of this size with about four digits."""
-    largest = max((abs(value) for value in values if value is not None), default=0.0)
-    return 1 if largest >= 100 else 2 if largest >= 10 else 3
-
-
-def validation(value: Mapping[str, Any] | None, digits: int) -> str:
-    """Mean ± standard error (n)."""
-    if not value:
-        return "–"
-    if value["mean"] is None:
-        return f"not finite (n={value['n']})"
-    error = "" if value["standard_error"] is None else f" ± {number(value['standard_error'], digits)}"
-    return f"{number(value['mean'], digits)}{error} (n={value['n']})"
-
-
-def known(item: Mapping[str, Any]) -> str:
-    """The name of a known rule, with the factor if it is not 1."""
-    name, factor = item.get("known_as"), item.get("known_factor")
-    return "" if name is None else name if factor in (None, 1.0) else f"{factor:.4g} × {name}"
-
-
-def nearest(found: Mapping[str, Any] | None) -> str:
-    """What a rule without a name resembles, if anything: of `nearest_known`."""
-    return "" if found is None else f"nearest: {found['name']}, distance {found['distance']:.2g}"
 
 
 def plain_table(title: str) -> Table:
@@ -75,58 +62,30 @@ def rule_cell(item: Mapping[str, Any]) -> Text:
 
 
 def front_table(result: Mapping[str, Any]) -> Table:
-    """The front: complexity, training fitness, validation fitness, formula and name."""
+    """The front: complexity, training fitness, the family's statistic on validation instances, formula and name."""
     front = result["front"]
+    statistic = family_class(result["task"]).statistic
     digits = digits_for([item["fitness"] for item in front])
-    table = plain_table(f"Front of job {result['job']} ({result['task']}; fitness: higher is better, ± s.e.)")
+    spread = "± s.e." if statistic.is_mean else "[95 % interval]"
+    table = plain_table(f"Front of job {result['job']} ({result['task']}; higher is better; bold: reported)")
     table.add_column("complexity", justify="right")
     table.add_column("training", justify="right")
-    table.add_column("validation (unseen)", justify="right", no_wrap=True)
+    table.add_column(f"validation (unseen), {statistic.title} {spread}", justify="right")
+    if not statistic.is_mean:
+        table.add_column("mean ± s.e.", justify="right")
     table.add_column("rule = known as", overflow="fold")
+    reported = result.get("reported") or result.get("best_validated") or {}
     for item in front:
+        seen = item["validation_fitness"]
         table.add_row(
             str(item["complexity"]),
             number(item["fitness"], digits),
-            validation(item["validation_fitness"], digits),
+            Text(unseen(seen, digits)),
+            *([] if statistic.is_mean else [mean_of(seen, digits)]),
             rule_cell(item),
-            style="bold" if item is front[-1] else "",
+            style="bold" if item["id"] == reported.get("id") else "",
         )
     return table
-
-
-def conclusion(result: Mapping[str, Any]) -> str:
-    """The result in words: champion, best on unseen instances, the champion beside the best known rule."""
-    champion, best, compared = result["champion"], result.get("best_validated"), result.get("compared_with")
-    if champion is None:
-        return "No rule stayed finite: there is no champion."
-    lines = [f"Champion (highest training fitness): {_named(champion, result['task'])}."]
-    if best and best["id"] != champion["id"]:
-        lines.append(f"Best on unseen instances: {_named(best, result['task'])}.")
-    if best and (test := best.get("test_fitness")):
-        digits = digits_for([test["mean"]])
-        lines.append(f"On test instances, opened for {best['rule']} alone: {validation(test, digits)}.")
-    if compared and not (champion["known_as"] == compared["known_as"] and champion["known_factor"] == 1.0):
-        gap, error = compared["champion_minus_known"], compared["standard_error"] or 0.0
-        verdict = "better than" if gap > error else "worse than" if gap < -error else "as good as"
-        digits = digits_for([gap])
-        lines.append(
-            f"On the same unseen instances the champion is {verdict} the best known rule, {compared['known_as']} "
-            f"({compared['rule']}): difference {gap:+.{digits}f} ± {error:.{digits}f} (paired, mean ± s.e.)."
-        )
-    lines.append(
-        f"{result['evaluations']} distinct rules in {result['generations']} generations, {result['seconds']:.1f} s, "
-        f"stopped by {result['stopped_by']}. History {result['history']}."
-    )
-    return "\n".join(lines)
-
-
-def _named(item: Mapping[str, Any], task: str) -> str:
-    name = known(item)
-    if name:
-        return f"{item['rule']}, which is {name}"
-    recogniser = Recogniser(family_class(task).known_rules())
-    like = nearest(nearest_known(Rule.parse(item["rule"], task), recogniser))
-    return f"{item['rule']}, which has no name here{f' ({like})' if like else ''}"
 
 
 class JobDisplay:

@@ -11,8 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from api.command_line.app import Database, Json, Scheduler, Server, Workers, app, print_json, progress, screen
-from api.command_line.display import JobDisplay, digits_for, note, number, plain_table, validation
+from api.command_line.conclusion import verdict_lines
+from api.command_line.display import JobDisplay, note, plain_table
 from api.command_line.evolve import PAUSING
+from api.command_line.figures import digits_for, mean_of, number, unseen
 from api.command_line.interrupts import Interrupts
 from api.command_line.remote import one_place, study_there
 from ruleforge.spec import read_toml
@@ -75,12 +77,14 @@ def _say(result: Mapping[str, Any], figure: Path | None, as_json: bool) -> None:
         print_json(result)
     else:
         screen().print(_table(result))
+        for winner in result["winners"]:
+            screen().print("\n".join(_winner_lines(winner)), soft_wrap=True)
 
 
 def _table(result: Mapping[str, Any]) -> Table:
     table = plain_table(f"Study {result['study']}: {result['state']} (rates with 95 % interval, fitness ± s.e.)")
-    titles = ["configuration", "jobs", "reached", "success rate", "evaluations to target", "validation, champions"]
-    titles.append("test, best validated")
+    titles = ["configuration", "jobs", "reached", "success rate", "evaluations to target", "validation, reported"]
+    titles.append("test, reported")
     several = len(result["rows"]) > 1
     if several:
         titles.append("p (Fisher, log-rank)")
@@ -94,10 +98,30 @@ def _table(result: Mapping[str, Any]) -> Table:
             "–" if row["target"] is None else f"{row['reached']} (target {row['target']:g})",
             _rate(row),
             _evaluations(row["evaluations_to_target"], row["target"]),
-            *(validation(each, digits_for([each["mean"]])) if each["n"] else number(None) for each in figures),
+            *(_figure(each) for each in figures),
             *([_chance(row["against_first"])] if several else []),
         )
     return table
+
+
+def _figure(value: Mapping[str, Any]) -> str:
+    """Mean over jobs ± standard error (number of jobs)."""
+    return f"{mean_of(value, digits_for([value['mean']]))} (n={value['n']})" if value["n"] else number(None)
+
+
+def _winner_lines(winner: Mapping[str, Any]) -> list[str]:
+    """The winner of a context in words, never its validation figure without that of the test."""
+    rule = winner["reported"]
+    where = f"{winner['configuration']}, seed {winner['seed']}"
+    if rule["test_fitness"] is None:
+        return [f"Best by validation: {rule['rule']} ({where}); its test stream has not been opened yet."]
+    chosen, test = rule["validation_fitness"], rule["test_fitness"]
+    digits = digits_for([test["aggregate"]])
+    return [
+        f"Winner, chosen by validation: {rule['rule']} ({where}). Validation {unseen(chosen, digits)}; "
+        f"test, a fresh stream of the study: {unseen(test, digits)}.",
+        *verdict_lines(winner["verdicts"], winner["compared_with"]),
+    ]
 
 
 def _rate(row: Mapping[str, Any]) -> str:

@@ -16,12 +16,17 @@ Kind = Literal["evolution", "evaluation"]
 
 
 class Validation(BaseModel):
-    """Fitness on instances that the search never saw."""
+    """Fitness on instances that the search never saw. A record that is old or a list keeps the first four figures."""
 
-    aggregate: float | None
+    aggregate: float | None = Field(description="by the family's statistic: what rules are chosen and compared by")
     mean: float | None
-    standard_error: float | None
+    standard_error: float | None = Field(description="of the mean; null for one instance")
     n: int = Field(description="instances")
+    statistic: str | None = Field(None, description="name of the family's statistic")
+    interval: list[float] | None = Field(None, description="95 % interval of the aggregate, by bootstrap")
+    quartiles: list[float] | None = Field(None, description="lower quartile, median, upper quartile of the instances")
+    failures: int | None = Field(None, description="instances below the fitness that the family calls a failure")
+    metrics: dict[str, float | None] = Field(default_factory=dict, description="further numbers, as means")
 
 
 class RuleObject(BaseModel):
@@ -94,7 +99,10 @@ class NearestKnown(BaseModel):
 
     name: str
     distance: float = Field(
-        ge=0, le=1, description="share of its outputs that no positive multiple of the known rule gives; 0: none"
+        ge=0,
+        le=1,
+        description="share (in quadrature) of its outputs over the signals' ranges that no positive multiple of the "
+        "known rule gives; 0: proportional to it, 1: nothing in common",
     )
 
 
@@ -362,6 +370,10 @@ class Study(BaseModel):
     name: str | None
     state: State
     rows: list[dict[str, Any]] = Field(description="statistics, one row for each configuration")
+    winners: list[dict[str, Any]] = Field(
+        description="once all jobs have ended, of each context the rule that is best by validation, with its fitness "
+        "and verdicts on one test stream of the study"
+    )
     jobs: list[dict[str, Any]]
     links: Links
 

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from api.http.models import GenerationObject, RuleObject
+from api.http.models import GenerationObject, RuleObject, Validation
 from ruleforge.language.numbers import NONE_LATEX, latex_measured
 
 # What LaTeX reads as something else than the character.
@@ -73,10 +73,21 @@ def latex_table(front: Iterable[RuleObject]) -> str:
     rows = []
     for rule in front:
         seen = rule.validation_fitness
-        validation = NONE_LATEX if seen is None else latex_measured(seen.mean, seen.standard_error)
+        validation = NONE_LATEX if seen is None else _latex_unseen(seen)
         formula = rf"$\displaystyle {rule.latex}$" if rule.latex else rf"\texttt{{{_plain(rule.rule)}}}"
         known = _plain(rule.known_as or "")
         cells = (str(rule.complexity), latex_measured(rule.fitness, None), validation, formula, known)
         rows.append(" & ".join(cells) + r" \\" + "\n")
     head = r"complexity & training & validation & rule & known as \\" + "\n\\hline\n"
     return f"\\begin{{tabular}}{{rrrll}}\n{head}{''.join(rows)}\\end{{tabular}}\n"
+
+
+def _latex_unseen(seen: Validation) -> str:
+    """The family's statistic: a mean with its standard error, another with its interval where it is at hand."""
+    if seen.aggregate == seen.mean:
+        return latex_measured(seen.mean, seen.standard_error)
+    value = latex_measured(seen.aggregate, None)
+    if seen.interval is None:
+        return value
+    low, high = (latex_measured(end, None) for end in seen.interval)
+    return f"{value} [{low}, {high}]"

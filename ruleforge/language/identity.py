@@ -142,6 +142,10 @@ class Recognition:
         return self.name if self.factor == 1.0 else f"{self.factor:.4g} × {self.name}"
 
 
+# What a distance between rules is, wherever one is shown.
+DISTANCE = "0 is proportional to it over the signals' ranges and 1 has nothing in common"
+
+
 @dataclass(frozen=True)
 class Nearest:
     """The known rule that a rule is most like.

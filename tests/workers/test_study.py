@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event
 
 from ruleforge.errors import InputError, JobStopped, SpecificationError
-from ruleforge.family import family
+from ruleforge.family import family, family_class
 from ruleforge.language.rule import Rule
 from ruleforge.statistics.searches import Times, fisher_exact, log_rank, quartiles, wilson
 from ruleforge.store import open_store
@@ -17,6 +17,7 @@ from workers.evolve import run_job, submit
 from workers.scoring import score_rules
 from workers.study import run_study, study, study_result, submit_study, times_of
 from workers.study_figure import draw_study
+from workers.validation import stream_seed
 
 SMALL = {
     **{"task": "reward", "seed": 3, "replicates": 2, "name": "sizes", "parameters": {"n_trials": 20}},
@@ -159,24 +160,99 @@ def test_configurations_are_compared_with_the_first(store):
     assert hopeless["against_first"]["p_success_rate"] == pytest.approx(1 / 3)
 
 
-def test_the_test_split_is_opened_once_and_for_the_best_validated_alone(store, jobs):
-    asked = []
+class Watching(SerialEvaluator):
+    """Notes what is asked of test instances: the seed of the stream, and the rules."""
 
-    class Watching(SerialEvaluator):
-        def score(self, family, rules, keys, *arguments, **options):
-            if keys and keys[0].split == "test":
-                asked.append([rule.text for rule in rules])
-            return super().score(family, rules, keys, *arguments, **options)
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = []
 
-    result = run_job(store, submit(store, jobs.spec()), Watching())
-    best = result["best_validated"]
-    assert asked == [[best["rule"]]]
+    def answer(self, request):
+        if request.keys[0].split == "test":
+            self.asked.append((request.keys[0].seed, [rule.id for rule in request.rules]))
+        return super().answer(request)
+
+
+def known_ids():
+    reward = family_class("reward")
+    return [*(known.rule.id for known in reward.known_rules().values()), reward.no_learning().id]
+
+
+def test_the_test_stream_is_opened_once_and_for_the_reported_rule_alone(store, jobs):
+    watching = Watching()
+    result = run_job(store, submit(store, jobs.spec()), watching)
+    reported = result["reported"]
+    seed = stream_seed(jobs.spec().hash, 3, 0)
+    assert watching.asked == [(seed, [reported["id"], *(id for id in known_ids() if id != reported["id"])])]
     bound = family("reward", jobs.spec().parameters)
     (score,) = score_rules(
-        SerialEvaluator(), bound, [Rule.parse(best["rule"], "reward")], bound.keys("test", best["test_fitness"]["n"], 0)
+        SerialEvaluator(), bound, [Rule.parse(reported["rule"], "reward")], bound.keys("test", 3, seed)
     )
-    assert best["test_fitness"] == score.summary()
+    assert reported["test_fitness"] == score.summary()
+    assert reported["test_fitness"]["n"] == 3
+    assert result["best_validated"] == reported
     assert "test_fitness" not in result["champion"]
+    assert result["test_openings"] == store.job(result["job"]).test_openings == 1
+
+
+def test_every_job_has_a_test_stream_of_its_own(jobs):
+    spec = jobs.spec()
+    seeds = [
+        stream_seed(spec.hash, 3, 0),
+        stream_seed(spec.hash, 3, 1),
+        stream_seed(spec.hash, 4, 0),
+        stream_seed(spec.hash, 3, 0, 1),
+        stream_seed(jobs.spec(instances={"training": 3}).hash, 3, 0),
+    ]
+    assert len(set(seeds)) == len(seeds)
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert stream_seed(spec.hash, 3, 0) == stream_seed(jobs.spec(name="another").hash, 3, 0)
+
+
+def test_a_run_that_ends_between_opening_and_committing_opens_the_same_stream_again(store, jobs, undisturbed):
+    class Ending(Watching):
+        def answer(self, request):
+            scores = super().answer(request)
+            if self.asked:
+                raise KeyboardInterrupt
+            return scores
+
+    id = submit(store, jobs.spec())
+    ending, watching = Ending(), Watching()
+    with pytest.raises(KeyboardInterrupt):
+        run_job(store, id, ending)
+    assert store.job(id).test_openings == 0
+    result = run_job(store, id, watching)
+    assert watching.asked == ending.asked
+    assert jobs.essence(result) == jobs.essence(undisturbed())
+
+
+def test_the_winner_of_a_study_is_chosen_by_validation_and_judged_on_a_stream_of_the_study(store):
+    watching = Watching()
+    id = submit_study(store, study(SMALL))
+    assert study_result(store, id)["winners"] == []
+    result = run_study(store, id, watching)
+    (winner,) = result["winners"]
+    seeds = [seed for seed, _ in watching.asked]
+    assert len(seeds) == len(set(seeds)) == 4  # of three jobs, and of the study
+    best = max(job["reported"]["validation_fitness"]["aggregate"] for job in result["jobs"])
+    assert winner["reported"]["validation_fitness"]["aggregate"] == best
+    assert winner["reported"]["test_fitness"]["n"] == 3
+    assert {row["against"] for row in winner["verdicts"]} == {*family_class("reward").known_rules(), "no learning"}
+    (of_job,) = [job for job in result["jobs"] if job["job"] == winner["job"]]
+    assert of_job["reported"]["test_fitness"] != winner["reported"]["test_fitness"]
+    # Whoever asks later reads it from the record, and nothing is simulated again.
+    again = Watching()
+    assert study_result(store, id) == result == run_study(store, id, again)
+    assert again.asked == []
+
+
+def test_rules_of_different_parameters_have_no_winner_in_common(store):
+    configurations = [{"label": str(n), "parameters": {"n_trials": n}} for n in (20, 25)]
+    asked = {**SMALL, "replicates": 1, "configurations": configurations}
+    result = run_study(store, submit_study(store, study(asked)), SerialEvaluator())
+    assert [winner["configuration"] for winner in result["winners"]] == ["20", "25"]
+    assert len({winner["context"] for winner in result["winners"]}) == 2
 
 
 def test_the_picture_of_a_study(store, tmp_path):

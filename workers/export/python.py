@@ -149,11 +149,13 @@ def _head(exported: Exported) -> str:
     lines += _wrapped(f"source of the task: {family.citation}")
     if exported.fitness is not None:
         lines += _wrapped(f"training fitness: {exported.fitness:.6g}")
-    if exported.validation and exported.validation["mean"] is not None:
+    if exported.validation and exported.validation["aggregate"] is not None:
         validation = exported.validation
         error = validation["standard_error"]
-        spread = "" if error is None else f", standard error {error:.2g}"
-        lines += _wrapped(f"validation fitness: {validation['mean']:.6g} on {validation['n']} instances{spread}")
+        spread = (
+            "" if error is None or validation["mean"] != validation["aggregate"] else f", standard error {error:.2g}"
+        )
+        lines += _wrapped(f"validation fitness: {validation['aggregate']:.6g} on {validation['n']} instances{spread}")
     lines += ["", "Parameters of the task:"]
     for name, field in family.Parameters.model_fields.items():
         extra = field.json_schema_extra
