@@ -128,7 +128,7 @@ def test_methods_of_the_client(method):
         assert not list(filter(None, faults))
 
 
-@pytest.mark.parametrize("value", [object(), len, {1, 2}, math.nan, 1j, b"3"], ids=repr)
+@pytest.mark.parametrize("value", [object(), len, {1, 2}, math.nan, 1j, b"3"], ids=lambda value: type(value).__name__)
 def test_what_json_cannot_carry_is_not_sent(value):
     with ruleforge.Client(NOWHERE) as client:
         for send in (
