@@ -14,40 +14,32 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from ruleforge.charts import Chart
 from ruleforge.checked import text
 from ruleforge.context import Context
 from ruleforge.cost import Cost
 from ruleforge.errors import InputError, SpecificationError, unknown_name
+from ruleforge.instances import LIBRARY_SEED as LIBRARY_SEED  # noqa: PLC0414 (families take these from here)
+from ruleforge.instances import SPLITS as SPLITS  # noqa: PLC0414
+from ruleforge.instances import InstanceKey as InstanceKey  # noqa: PLC0414
+from ruleforge.instances import Split as Split  # noqa: PLC0414
+from ruleforge.instances import checked_split as checked_split  # noqa: PLC0414
 from ruleforge.language.identity import KnownRule
 from ruleforge.language.rule import Rule
 from ruleforge.language.signals import Slot
-from ruleforge.nesting import pointer_part, refuse_deep
+from ruleforge.nesting import refuse_deep
 from ruleforge.packages import refuse_foreign_packages
 from ruleforge.parameters import FamilyParameters as FamilyParameters  # noqa: PLC0414 (families take both from here)
 from ruleforge.parameters import parameter as parameter  # noqa: PLC0414
 from ruleforge.statistics import MEAN, Statistic
+from ruleforge.validation import explain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Split = Literal["training", "validation", "test", "library"]
-# The place of a split is part of its randomness: a further one comes last.
-SPLITS: tuple[Split, ...] = ("training", "validation", "test", "library")
-# The library's instances are the same for every job, so that rules of all jobs can be ranked by them. Nothing is ever
-# chosen by them.
-LIBRARY_SEED = 0
 ENTRY_POINTS = "ruleforge.tasks"
-
-
-def checked_split(name: str) -> Split:
-    """The split of that name. Raises InputError for an unknown one."""
-    for split in SPLITS:
-        if split == text("split", name):
-            return split
-    raise InputError(unknown_name("split", name, SPLITS))
 
 
 class Outcome(enum.StrEnum):
@@ -69,23 +61,6 @@ class Outcome(enum.StrEnum):
             Outcome.timed_out: "the simulation did not end within its time",
             Outcome.failed: "the simulation could not be run",
         }[self]
-
-
-@dataclass(frozen=True)
-class InstanceKey:
-    """What a worker is sent to build one instance: source ("sampled" or "published"), split, seed and index."""
-
-    source: str
-    split: Split
-    seed: int
-    index: int
-
-    def __str__(self) -> str:
-        return f"{self.source}/{self.split}/{self.seed}/{self.index}"
-
-    def seed_sequence(self) -> np.random.SeedSequence:
-        """The randomness of the instance; streams of different splits, seeds and indices never meet."""
-        return np.random.SeedSequence(self.seed, spawn_key=(SPLITS.index(self.split), self.index))
 
 
 @dataclass(frozen=True)
@@ -348,39 +323,6 @@ def validated_parameters(family: type[TaskFamily], given: Mapping[str, Any]) -> 
         return family.Parameters.model_validate(dict(given))
     except ValidationError as error:
         raise SpecificationError(explain(error, family.Parameters, "/parameters")) from None
-
-
-def explain(error: ValidationError, model: type[BaseModel], root: str = "") -> list[tuple[str, str]]:
-    """Pydantic's findings as (JSON pointer, sentence), with the nearest name for an unknown one."""
-    found = []
-    for item in error.errors(include_url=False, include_context=True):
-        path = [str(part) for part in item["loc"]]
-        pointer = root + "".join("/" + pointer_part(part) for part in path)
-        if item["type"] == "extra_forbidden":
-            message = unknown_name("parameter" if root == "/parameters" else "key", path[-1], _fields(model, path[:-1]))
-        else:
-            texts = item["type"] == "string_type"
-            reason = "expected a string in quotes" if texts else item["msg"].removeprefix("Value error, ")
-            # What came is told where it is one value; a whole table would bury the sentence.
-            whole = item["type"] == "missing" or isinstance(item["input"], Mapping)
-            came = "" if whole else f", and {_shortened(item['input'])} came"
-            message = f"{reason[:1].lower()}{reason[1:]}{came}"
-        found.append((pointer, message))
-    return found
-
-
-def _shortened(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 100 else f"{text[:100]}…"
-
-
-def _fields(model: type[BaseModel], path: Sequence[str]) -> list[str]:
-    for part in path:
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
-        model = annotation
-    return list(model.model_fields)
 
 
 @functools.cache

@@ -24,10 +24,11 @@ from pydantic_core import CoreSchema
 from ruleforge.checked import CheckedModel
 from ruleforge.cost import check_cost, check_generation
 from ruleforge.errors import InputError, SpecificationError, unknown_name
-from ruleforge.family import TaskFamily, explain, family_class, validated_parameters
+from ruleforge.family import TaskFamily, family_class, validated_parameters
 from ruleforge.grammar_settings import Grammar, completed
 from ruleforge.nesting import refuse_deep
 from ruleforge.search_settings import TREES, SearchSettings
+from ruleforge.validation import explain
 
 # What a job does if it states no limit at all, beside the family's target.
 DEFAULT_EVALUATIONS = 1000

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ValidationError
 from api.http.connection import ARRIVAL_SECONDS
 from api.http.negotiation import JSON
 from api.http.problems import Problem
-from ruleforge.family import explain
 from ruleforge.nesting import MAX_NESTING, pointer_part, refuse_deep
+from ruleforge.validation import explain
 
 MAX_BODY = 1_000_000  # bytes
 # What is read, and thrown away, of a larger one: a client that is still sending would not see the answer.
