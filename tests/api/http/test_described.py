@@ -97,7 +97,15 @@ def test_tables_execute_nothing(service, rule):
     for known in (*named, "(R - 1)*E", "", None):
         item = RuleObject(
             **{"id": "1e5", "behaviour": "-", "rule": rule, "complexity": 3, "fitness": -1.5, "outcome": "ok"},
-            **{"validation_fitness": None, "known_as": known, "known_factor": -0.5, "latex": "x", "mathml": None},
+            **{
+                "validation_fitness": None,
+                "library_fitness": None,
+                "context": "",
+                "known_as": known,
+                "known_factor": -0.5,
+                "latex": "x",
+                "mathml": None,
+            },
         )
         head, row = csv.reader(io.StringIO(front_table([item])))
         cells = dict(zip(head, row, strict=True))
