@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ruleforge import checked
 from ruleforge.errors import InputError
 from ruleforge.language import tokens as trees
 from ruleforge.language.mathml import format_mathml
@@ -45,9 +44,7 @@ class Rule:
         from ruleforge.family import family_of
 
         family = family_of(task)
-        found = parse_rule(
-            checked.text("rule", text, pointer="/rule"), [(slot.name, slot.symbols) for slot in family.slots]
-        )
+        found = parse_rule(text, [(slot.name, slot.symbols) for slot in family.slots])
         return cls(family.name, family.slots, tuple(found[slot.name] for slot in family.slots))
 
     @classmethod
