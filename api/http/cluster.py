@@ -9,7 +9,7 @@ from typing import Protocol
 
 from anyio.to_thread import run_sync
 
-from api.http import models
+from api.http import cluster_models
 from ruleforge.errors import InputError
 from ruleforge.passwords import hide_passwords
 from ruleforge.store import Store
@@ -44,14 +44,16 @@ class ClusterView:
     def __init__(self, store: Store, runner: RunnerStatus | None = None, scheduler: str | None = None) -> None:
         self._store, self._runner, self._scheduler = store, runner, scheduler
         self._asking = asyncio.Lock()
-        self._answer: models.Scheduler | None = None
+        self._answer: cluster_models.Scheduler | None = None
         self._answered = 0.0
 
-    def runner_object(self) -> models.RunnerObject | None:
+    def runner_object(self) -> cluster_models.RunnerObject | None:
         """The runner of this service, if it has one."""
         if self._runner is None:
             return None
-        return models.RunnerObject(**{name: getattr(self._runner, name) for name in models.RunnerObject.model_fields})
+        return cluster_models.RunnerObject(
+            **{name: getattr(self._runner, name) for name in cluster_models.RunnerObject.model_fields}
+        )
 
     @property
     def workers(self) -> int | None:
@@ -60,18 +62,18 @@ class ClusterView:
             return self._runner.workers
         return None if self._answer is None else sum(worker.threads for worker in self._answer.workers)
 
-    async def look(self) -> models.Cluster:
+    async def look(self) -> cluster_models.Cluster:
         """Everything."""
         scheduler = await self._look_at_scheduler() if self._scheduler else None
         return await run_sync(self._from_record, scheduler)
 
-    def _from_record(self, scheduler: models.Scheduler | None) -> models.Cluster:
+    def _from_record(self, scheduler: cluster_models.Scheduler | None) -> cluster_models.Cluster:
         figures = self._store.statistics()
         running = [
-            models.Holding(job=held.job, host=held.holder.host, process=held.holder.process, silent=held.silent)
+            cluster_models.Holding(job=held.job, host=held.holder.host, process=held.holder.process, silent=held.silent)
             for held in self._store.held()
         ]
-        return models.Cluster(
+        return cluster_models.Cluster(
             runner=self.runner_object(),
             scheduler=scheduler,
             running=running,
@@ -79,7 +81,7 @@ class ClusterView:
             oldest_queued_seconds=age(figures.oldest_queued),
         )
 
-    async def _look_at_scheduler(self) -> models.Scheduler:
+    async def _look_at_scheduler(self) -> cluster_models.Scheduler:
         assert self._scheduler is not None
         async with self._asking:
             if self._answer is None or time.monotonic() - self._answered > FRESH_SECONDS:
@@ -87,13 +89,15 @@ class ClusterView:
                 self._answered = time.monotonic()
             return self._answer
 
-    async def _asked(self, place: str) -> models.Scheduler:
+    async def _asked(self, place: str) -> cluster_models.Scheduler:
         from workers.cluster.look import scheduler_address, workers_of  # Dask takes half a second to import
 
         try:
             address = scheduler_address(place)
             workers = await asyncio.wait_for(workers_of(address), ANSWER_SECONDS)
         except (OSError, InputError, TimeoutError):
-            return models.Scheduler(address=hide_passwords(place), reachable=False, workers=[])
-        listed = [models.WorkerObject(address=name, threads=threads) for name, threads in sorted(workers.items())]
-        return models.Scheduler(address=hide_passwords(address), reachable=True, workers=listed)
+            return cluster_models.Scheduler(address=hide_passwords(place), reachable=False, workers=[])
+        listed = [
+            cluster_models.WorkerObject(address=name, threads=threads) for name, threads in sorted(workers.items())
+        ]
+        return cluster_models.Scheduler(address=hide_passwords(address), reachable=True, workers=listed)

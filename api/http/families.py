@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends
 
-from api.http import models
+from api.http import cluster_models, models
 from api.http.lookup import family_named
 from api.http.negotiation import JSON, ConditionalRoute, offering
 from api.http.present import PREFIX
@@ -39,6 +39,6 @@ def get_task(name: str) -> models.Task:
 
 
 @router.get("/cluster", tags=["cluster"], responses=responses())
-async def get_cluster(here: Here) -> models.Cluster:
+async def get_cluster(here: Here) -> cluster_models.Cluster:
     """Who scores, what is running and where, what is waiting."""
     return await here.cluster.look()
