@@ -35,7 +35,8 @@ def listing(console: Console, title: str, columns: Sequence[Column], rows: Seque
 def _table(title: str, columns: Sequence[Column], rows: Sequence[Row]) -> Table:
     table = plain_table(title)
     for place, column in enumerate(columns):
-        longest = max((len(row[place]) for row in rows), default=0) if column.whole else None
+        lines = (line for row in rows for line in str(row[place]).splitlines())
+        longest = max(map(len, lines), default=0) if column.whole else None
         table.add_column(
             column.title,
             justify="right" if column.right else "left",

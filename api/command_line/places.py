@@ -18,6 +18,7 @@ from ruleforge.store import FoundRule, JobRecord, RuleQuery, Store, open_store
 from workers.describe import describe_context, describe_family
 from workers.export import export_rule
 from workers.interface import database_url
+from workers.origin import found_under
 from workers.pictures import draw_rule, write_picture
 from workers.scoring import nearest_known, rule_object
 
@@ -32,7 +33,7 @@ PAGE = 200
 # What a service adds for those who show its answers elsewhere.
 OF_THE_SERVICE = frozenset({"links", "mathml", "figures", "parameters_schema"})
 # What `details` has beside what lists show.
-DETAILS = ("latex", "tokens", "nearest_known", "simplified")
+DETAILS = ("latex", "tokens", "nearest_known", "found_under", "simplified")
 JOB_KEYS = ("id", "task", "state", "generation", "evaluations", "best", "created", "study", "configuration")
 
 
@@ -170,7 +171,8 @@ class Record:
 
     def details(self, rule: Mapping[str, Any]) -> dict[str, Any]:
         """As `Place`."""
-        return {**rule, **_details(self._rule(rule))}
+        found = self._store.rule(rule["id"]).rule
+        return {**rule, **_details(self._rule(rule)), "found_under": found_under(self._store, found)}
 
     def _rule(self, rule: Mapping[str, Any]) -> Rule:
         return Rule.from_tokens(self._store.rule(rule["id"]).rule.tokens, recorded_family(rule["task"]))

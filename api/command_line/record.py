@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain, islice
+from textwrap import wrap
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +16,7 @@ from api.command_line.app import Database, Json, Server, app, print_json, screen
 from api.command_line.display import digits_for, number, rule_cell, validation
 from api.command_line.listing import Column, listing
 from api.command_line.places import place
+from api.command_line.single import parameters_said
 from ruleforge.errors import InputError, unknown_name
 from ruleforge.family import family_class
 from ruleforge.store import SORTS, STATES, RuleQuery
@@ -48,8 +50,10 @@ def jobs(
     if as_json:
         print_json({"jobs": listed})
         return
-    titles = ("id", "task", "state", "generation", "rules", "best", "created (UTC)")
+    titles = ["id", "task", "state", "generation", "rules", "best", "created (UTC)"]
     columns = [Column(title, title in ("generation", "rules", "best"), title == "id") for title in titles]
+    if any(job["study"] for job in listed):
+        columns[-1] = Column("created (UTC), study", whole=True)
     rows = [
         (
             job["id"],
@@ -58,13 +62,19 @@ def jobs(
             str(job["generation"]),
             str(job["evaluations"]),
             number(job["best"], digits_for([job["best"]])),
-            str(job["created"])[:19].replace("T", " "),
+            _created(job),
         )
         for job in listed
     ]
     console = screen()
     nothing = "No such jobs." if state or task or study else "No jobs yet: `ruleforge evolve reward` starts one."
     console.print(listing(console, "Jobs", columns, rows) if rows else nothing)
+
+
+def _created(job: dict[str, Any]) -> str:
+    """When a job was made, and under it the study that it is part of and the name of its configuration there."""
+    when = str(job["created"])[:19].replace("T", " ")
+    return "\n".join([when, *([job["study"]] if job["study"] else []), *wrap(job["configuration"] or "", len(when))])
 
 
 @app.command()
@@ -144,11 +154,6 @@ def _by_context(items: Iterable[dict[str, Any]], top: int) -> dict[str, list[dic
 
 def _table_of(console: Console, digest: str, context: dict[str, Any], items: list[dict[str, Any]]) -> RenderableType:
     """The rules of a context, with what its parameters are."""
-    changed = context["changed"]
-    if changed is None:
-        settings = "parameters that are not known here"
-    else:
-        settings = ", ".join(f"{name}={value}" for name, value in changed.items()) or "default parameters"
     titles = ("id", "complexity", "library", "training", "validation", "jobs", "rule = known as")
     columns = [Column(title, title not in ("id", "rule = known as"), title == "id") for title in titles]
     digits = digits_for([item["fitness"] for item in items])
@@ -164,7 +169,7 @@ def _table_of(console: Console, digest: str, context: dict[str, Any], items: lis
         )
         for item in items
     ]
-    title = f"{context['task']}, {settings} (context {digest}; fitness: higher is better)"
+    title = f"{context['task']}, {parameters_said(context)} (context {digest}; fitness: higher is better)"
     table = listing(console, title, columns, rows)
     missing = sum(item["library_fitness"] is None for item in items)
     if not missing:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from api.command_line.app import Database, Json, Server, Settings, Task, Workers, app, print_json, screen
-from api.command_line.display import digits_for, known, nearest, number, plain_table, rule_cell, validation
+from api.command_line.display import digits_for, number, plain_table, rule_cell, validation
 from api.command_line.interrupts import Interrupts
 from api.command_line.places import place, tasks_here
 from api.command_line.remote import evaluate_there, one_place
+from api.command_line.single import described_rule
 from ruleforge.errors import InputError
 from ruleforge.family import TaskFamily, family, family_class
 from ruleforge.language.rule import Rule
@@ -245,30 +245,4 @@ def show(
     if as_json:
         print_json(item)
     else:
-        _print_rule(item)
-
-
-def _print_rule(item: dict[str, Any]) -> None:
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    digits = digits_for([item["fitness"]])
-    table.add_row("rule", Text(item["rule"]))
-    if item["simplified"]:
-        simple = item["simplified"]
-        moved = (
-            f", poles moved at {simple['poles_moved']} of {simple['probes']} probes" if simple["poles_moved"] else ""
-        )
-        difference = simple["largest_relative_difference"]
-        table.add_row("simplified", Text(f"{simple['rule']}   (relative difference {difference:.1e}{moved})"))
-    table.add_row("LaTeX", Text(item["latex"]))
-    table.add_row("task", item["task"])
-    table.add_row("known as", known(item) or nearest(item["nearest_known"]) or "–")
-    table.add_row("complexity", str(item["complexity"]))
-    table.add_row("training fitness", number(item["fitness"], digits))
-    table.add_row("validation fitness", validation(item["validation_fitness"], digits))
-    table.add_row("found by", f"{item['found']} job(s): {', '.join(item['jobs'])}")
-    table.add_row("id", item["id"])
-    if item["figure"]:
-        table.add_row("figure", item["figure"])
-    screen().print(table)
+        screen().print(described_rule(item))

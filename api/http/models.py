@@ -106,13 +106,6 @@ class NearestKnown(BaseModel):
     )
 
 
-class RuleDetails(FoundRuleObject):
-    """A rule with its tokens, and what it resembles."""
-
-    tokens: list[list[str | float]] | None = Field(description="by slot, in prefix order; null if they are damaged")
-    nearest_known: NearestKnown | None = Field(description="null if it is like none, or cannot be read here")
-
-
 class ExportedSlot(BaseModel):
     """A slot of an exported rule, with what the rule may read there."""
 

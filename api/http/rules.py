@@ -20,6 +20,7 @@ from api.http.pages import Listing, Text, link_next
 from api.http.pages import Query as StrictQuery
 from api.http.present import PREFIX, found_fields, found_object, job_details, recorded_tokens
 from api.http.problems import ACCEPTED, Problem, responses
+from api.http.rule_models import RuleDetails
 from api.http.service import Here
 from ruleforge.family import family_class
 from ruleforge.language.identity import Recogniser
@@ -28,6 +29,7 @@ from workers.describe import describe_context
 from workers.evaluation import EvaluationSpec, submit_evaluation
 from workers.export import FORMATS, Format, format_named
 from workers.export import export_rule as exported
+from workers.origin import found_under
 from workers.scoring import finite, nearest_known
 
 router = APIRouter(prefix=PREFIX, tags=["rules"], route_class=ConditionalRoute)
@@ -71,14 +73,15 @@ def list_contexts(here: Here) -> models.Items[models.ContextObject]:
 
 
 @router.get("/rules/{id}", responses=responses(404), dependencies=[in_json])
-def get_rule(found: BegunRule) -> models.RuleDetails:
-    """One rule as it was written, with its formula as LaTeX and MathML."""
+def get_rule(here: Here, found: BegunRule) -> RuleDetails:
+    """One rule as it was written, with its formula as LaTeX and MathML, and under what it was found."""
+    fields = {**found_fields(found), "found_under": found_under(here.store, found.rule)}
     try:
         rule = readable(found)
     except Problem:  # it is shown all the same, without what needs its family
-        return models.RuleDetails(**found_fields(found), tokens=recorded_tokens(found), nearest_known=None)
+        return RuleDetails(**fields, tokens=recorded_tokens(found), nearest_known=None)
     nearest = nearest_known(rule, Recogniser(family_class(rule.task).known_rules()))
-    return models.RuleDetails(**found_fields(found), tokens=rule.to_tokens(), nearest_known=nearest)
+    return RuleDetails(**fields, tokens=rule.to_tokens(), nearest_known=nearest)
 
 
 @router.get("/rules/{id}/simplified", responses=responses(404, 422), dependencies=[in_json])

@@ -236,6 +236,20 @@ class FoundRule:
 
 
 @dataclass(frozen=True)
+class Finder:
+    """A job that found a behaviour: its id and specification, and its study and configuration, where it is part of one.
+
+    reported: the rule object that its result reports, None where there is none.
+    """
+
+    job: str
+    spec: dict[str, Any]
+    study: str | None
+    configuration: str | None
+    reported: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
 class FrontItem:
     """A rule of a job's front, as this job wrote it. validation, library: as in `FoundRule`, None before they are."""
 

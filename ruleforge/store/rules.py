@@ -7,18 +7,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Select, String, cast, false, func, select, update
+from sqlalchemy import Connection, Select, String, case, cast, false, func, select, update
 
 from ruleforge.errors import AmbiguousError, InputError
 from ruleforge.store.behaviours import Recorded, none_if_lowest, rename
 from ruleforge.store.bulk import insert_numbered, json_text
 from ruleforge.store.database import chunks, finite, is_text
-from ruleforge.store.records import FoundRule, RuleRecord
-from ruleforge.store.schema import behaviours, candidates, findings, jobs, rules, settings, study_jobs
+from ruleforge.store.records import Finder, FoundRule, RuleRecord
+from ruleforge.store.schema import behaviours, candidates, findings, jobs, results, rules, settings, studies, study_jobs
 
 # Ids are hexadecimal, so every id that begins with p lies between p and pg.
 AFTER_HEXADECIMAL = "g"
 JOBS_SHOWN = 5
+# So many jobs are told of where it is asked who found a rule: those that reported it, then the newest, out of so many.
+FINDERS_SHOWN = 20
+FINDERS_LOOKED_AT = 1000
 
 
 def record_rules(connection: Connection, records: Iterable[RuleRecord]) -> dict[str, Recorded]:
@@ -114,6 +117,33 @@ def appearances(connection: Connection, rule: RuleRecord) -> list[FoundRule]:
         .order_by(newest.desc().nulls_last(), behaviours.c.found.desc(), behaviours.c.number.desc())
     )
     return entries(connection, list(connection.scalars(query)))
+
+
+def finders(connection: Connection, rule: RuleRecord, context: str) -> list[Finder]:
+    """The jobs that found a rule's behaviour in a context: those that reported it first, then the newest."""
+    newest = (
+        select(findings.c.job)
+        .join(behaviours, behaviours.c.number == findings.c.behaviour)
+        .join(settings, settings.c.number == behaviours.c.settings)
+        .where(settings.c.digest == context, behaviours.c.behaviour == rule.behaviour)
+        .order_by(findings.c.job.desc())
+        .limit(FINDERS_LOOKED_AT)
+        .subquery()
+    )
+    reports = case((results.c.result["reported", "behaviour"].as_string() == rule.behaviour, 1), else_=0)
+    query = (
+        select(jobs.c.id, jobs.c.spec, studies.c.id.label("study"), study_jobs.c.configuration)
+        .add_columns(results.c.result["reported"].label("reported"))
+        .join(newest, newest.c.job == jobs.c.number)
+        .outerjoin(results, results.c.job == jobs.c.number)
+        .outerjoin(study_jobs, study_jobs.c.job == jobs.c.number)
+        .outerjoin(studies, studies.c.number == study_jobs.c.study)
+        .order_by(reports.desc(), jobs.c.number.desc())
+        .limit(FINDERS_SHOWN)
+    )
+    return [
+        Finder(row.id, row.spec, row.study, row.configuration, row.reported) for row in connection.execute(query).all()
+    ]
 
 
 def begins_with(identity: Any, prefix: str) -> Select[Any]:

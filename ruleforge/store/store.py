@@ -20,6 +20,7 @@ from ruleforge.store.records import (
     CandidateRecord,
     Created,
     Extension,
+    Finder,
     FoundRule,
     FrontItem,
     GenerationRecord,
@@ -37,7 +38,7 @@ from ruleforge.store.records import (
     StudyRecord,
 )
 from ruleforge.store.requests import EXTENSION, known, once
-from ruleforge.store.settings import chosen_settings, contexts_of, settings_number
+from ruleforge.store.settings import contexts_of, settings_number
 from ruleforge.store.statistics import statistics
 
 
@@ -362,7 +363,7 @@ class Store:
             return browse(connection, query, cursor, limit, self._name)
 
     def rules(self, task: str | None = None, top: int = 20) -> list[FoundRule]:
-        """The first entries of `browse`, by the library, then validation, then training fitness."""
+        """The first entries of `browse`."""
         return self.browse(RuleQuery(task=task), limit=top).items
 
     def rule(self, id_or_unique_prefix: str) -> FoundRule:
@@ -375,15 +376,15 @@ class Store:
         with self._database.reading() as connection:
             return rules.appearances(connection, rule)
 
+    def finders(self, rule: RuleRecord, context: str) -> list[Finder]:
+        """Jobs that found a rule's behaviour in a context: up to 20, those that reported it first, then the newest."""
+        with self._database.reading() as connection:
+            return rules.finders(connection, rule, context)
+
     def contexts(self, digests: Collection[str] | None = None) -> dict[str, Context]:
         """The contexts of recorded jobs by digest, all or these: by task, then the first recorded first."""
         with self._database.reading() as connection:
             return contexts_of(connection, digests)
-
-    def chosen_contexts(self, task: str | None = None, parameters: str | None = None) -> list[Context]:
-        """The contexts that a `RuleQuery` with this task and these parameters lists, in its order."""
-        with self._database.reading() as connection:
-            return [context for _, context in chosen_settings(connection, task, parameters)]
 
     def lineage(self, id_or_unique_prefix: str, depth: int = 20) -> Lineage:
         """How the first job that has a rule came to it: its ancestors up to `depth` steps away, and who led to whom."""
