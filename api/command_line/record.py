@@ -53,7 +53,7 @@ def jobs(
     titles = ["id", "task", "state", "generation", "rules", "best", "created (UTC)"]
     columns = [Column(title, title in ("generation", "rules", "best"), title == "id") for title in titles]
     if any(job["study"] for job in listed):
-        columns[-1] = Column("created (UTC), study", whole=True)
+        columns[-1] = Column("created, study", whole=True)
     rows = [
         (
             job["id"],

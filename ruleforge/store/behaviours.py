@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from ruleforge.store.bulk import insert_numbered, insert_rows, json_text
 from ruleforge.store.database import chunks, finite, finite_json
@@ -159,6 +159,15 @@ def _find_again(connection: Connection, job: int, numbers: Sequence[int]) -> Non
         if more:
             counted = update(behaviours).where(behaviours.c.number == bindparam("of"))
             connection.execute(counted.values(found=behaviours.c.found + 1), [{"of": number} for number in more])
+
+
+def not_found(connection: Connection, job: int, numbers: Sequence[int]) -> None:
+    """A job has not found these behaviours after all; what was measured of them stays."""
+    for chunk in chunks(sorted(numbers)):
+        mine = (findings.c.job == job) & findings.c.behaviour.in_(chunk)
+        counted = behaviours.c.number.in_(select(findings.c.behaviour).where(mine).scalar_subquery())
+        connection.execute(update(behaviours).where(counted).values(found=behaviours.c.found - 1))
+        connection.execute(delete(findings).where(mine))
 
 
 def _simplest_columns(rule: Recorded) -> dict[str, Any]:

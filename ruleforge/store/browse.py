@@ -4,7 +4,8 @@ Scores of two contexts cannot be compared, so a list goes context by context (by
 only "newest" is one order over all. A page is a short walk of an index that begins with the context. Where filters
 leave so few that a walk of some thousand rows does not fill the page, all behaviours are looked through once.
 A place in an order never moves down (fitness and found counts only rise, the first score on the library stays, the
-simplest rule only becomes simpler), so that what comes meanwhile makes no entry appear on two pages.
+simplest rule only becomes simpler), so that what comes meanwhile makes no entry appear on two pages. One thing does
+lower a count: a job that is taken further has not found what only the generation that its limit cut had found.
 """
 
 from __future__ import annotations

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from ruleforge.context import Context
 from ruleforge.errors import InputError
-from ruleforge.store.behaviours import Finding, Recorded, record_behaviours
+from ruleforge.store.behaviours import Finding, Recorded, not_found, record_behaviours
 from ruleforge.store.bulk import insert_rows, json_text
 from ruleforge.store.database import chunks, finite, finite_json, insert_over
 from ruleforge.store.events import add_events
@@ -66,13 +66,14 @@ def add_generation(connection: Connection, job: Any, generation: GenerationRecor
 def roll_back(connection: Connection, job: Any, back_to: RollBack) -> list[tuple[str, Mapping[str, Any]]]:
     """Take the last generations of a job (its locked row) away, and put its search where it stood before them.
 
-    Rules, scores and what was measured of behaviours stay: the same candidates come again. So does the time that it
-    took. Returns the events that tell of the front, if it is another one now.
+    What only these generations found, the job has not found; rules, scores and what was measured of behaviours stay,
+    and the time that it took. Returns the events that tell of the front, if it is another one now.
     """
     kept = select(generations).where(generations.c.job == job.number, generations.c.number == back_to.generation - 1)
     before: Any = connection.execute(kept).one_or_none()
     newest = _front_before(connection, job.number, job.generation)
     front = [] if before is None else before.front
+    not_found(connection, job.number, _found_from(connection, job, back_to.generation))
     connection.execute(
         delete(candidates).where(candidates.c.job == job.number, candidates.c.generation >= back_to.generation)
     )
@@ -88,6 +89,19 @@ def roll_back(connection: Connection, job: Any, back_to: RollBack) -> list[tuple
         return []
     items = [_front_object(item) for item in _front_items(connection, job.number, front, [])]
     return [("front", {"generation": back_to.generation - 1, "items": items})]
+
+
+def _found_from(connection: Connection, job: Any, generation: int) -> list[int]:
+    """Numbers of the behaviours that the job found in this generation or later, and not before."""
+    of_job = (
+        select(behaviours.c.number)
+        .join(rules, rules.c.behaviour == behaviours.c.behaviour)
+        .join(candidates, candidates.c.rule == rules.c.number)
+        .where(candidates.c.job == job.number, behaviours.c.settings == job_settings(connection, job))
+        .group_by(behaviours.c.number)
+        .having(func.min(candidates.c.generation) >= generation)
+    )
+    return list(connection.scalars(of_job))
 
 
 def _add_candidates(connection: Connection, job: Any, generation: GenerationRecord) -> dict[str, Recorded]:
