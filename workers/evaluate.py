@@ -12,6 +12,7 @@ from ruleforge.language.identity import Recogniser
 from ruleforge.language.rule import Rule
 from ruleforge.store import Store
 from workers.evaluators.interface import Evaluator, never
+from workers.library import is_final, is_library
 from workers.scoring import RuleScore, final_records, finite, rule_record, score_rules
 
 MAX_INSTANCES = 100_000
@@ -44,17 +45,12 @@ def evaluate_rules(
     recogniser = Recogniser(family.known_rules())
     scores = score_rules(evaluator, family, rules, family.keys(chosen, n, seed, source), store=store, stop=stop)
     if store is not None:
-        store.add_scores([rule_record(rule, recogniser) for rule in rules], final_records(scores))
+        records = [rule_record(rule, recogniser) for rule in rules]
+        store.add_scores(records, final_records(scores))
+        if is_library(type(family), chosen, n, seed):
+            ended = [(record, score) for record, score in zip(records, scores, strict=True) if is_final(score)]
+            store.add_library(family.context, [(record, score.summary()) for record, score in ended], [])
     return [_evaluation(family, score, split, recogniser) for score in scores]
-
-
-def summary_of(evaluation: dict[str, Any]) -> dict[str, Any]:
-    """The summary that is part of an evaluation, without what else it says."""
-    return {name: value for name, value in evaluation.items() if name not in _BESIDE}
-
-
-# What an evaluation says beside the summary of its scores.
-_BESIDE = ("task", "rule", "id", "split", "fitness", "outcome", "complexity", "known_as", "known_factor")
 
 
 def _evaluation(family: TaskFamily, score: RuleScore, split: str, recogniser: Recogniser) -> dict[str, Any]:

@@ -14,14 +14,11 @@ from ruleforge.checked import CheckedModel
 from ruleforge.cost import check_cost
 from ruleforge.errors import EvaluatorLostError, InputError, JobStopped, StoreError
 from ruleforge.family import Split, family
-from ruleforge.language.identity import Recogniser
 from ruleforge.language.rule import Rule
 from ruleforge.store import END_STATES, LeaseLostError, NewJob, RequestKey, Store
-from workers.evaluate import MAX_INSTANCES, evaluate_rules, summary_of
+from workers.evaluate import MAX_INSTANCES, evaluate_rules
 from workers.evaluators.interface import Evaluator, never
 from workers.lease import RESUMABLE, leased
-from workers.library import is_library
-from workers.scoring import FINAL, rule_record
 from workers.versions import versions
 
 KIND = "evaluation"
@@ -104,11 +101,9 @@ def _evaluate(store: Store, job_id: str, evaluator: Evaluator, stop: Callable[[]
     spec = store.job(job_id).spec
     bound = family(spec["task"], spec["parameters"])
     rule = Rule.parse(spec["rule"], type(bound))
-    # The rule is recorded first, so that whoever has the result can ask for its trace.
+    # The rule is recorded first, and its place in lists, so that whoever has the result can ask for them.
     (found,) = evaluate_rules(
         evaluator, bound, [rule], split=spec["split"], n=spec["n"], seed=spec["seed"], store=store, stop=stop
     )
-    ranked = is_library(type(bound), spec["split"], spec["n"], spec["seed"]) and found["outcome"] in FINAL
-    library = [(rule_record(rule, Recogniser(bound.known_rules())), summary_of(found))] if ranked else []
     result = {"job": job_id, **found}
-    store.finish(job_id, "succeeded", None, "evaluated", result, {}, [], lease, library=library)
+    store.finish(job_id, "succeeded", None, "evaluated", result, {}, [], lease)

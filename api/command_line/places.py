@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,8 +16,10 @@ from ruleforge.language.rule import Rule
 from ruleforge.language.simplify import simplified
 from ruleforge.store import FoundRule, JobRecord, RuleQuery, Store, open_store
 from workers.describe import describe_context, describe_family
+from workers.evaluators.choose import make_evaluator
 from workers.export import export_rule
 from workers.interface import database_url
+from workers.library import score_listed
 from workers.origin import found_under
 from workers.pictures import draw_rule, write_picture
 from workers.scoring import nearest_known, rule_object
@@ -48,6 +50,9 @@ class Place(Protocol):
 
     def contexts(self) -> dict[str, dict[str, Any]]:
         """The contexts of all jobs by digest: context, task, version, parameters, and which of these are `changed`."""
+
+    def score(self, context: Mapping[str, Any], rules: Sequence[Mapping[str, Any]], stop: Callable[[], bool]) -> int:
+        """Give rules of a context their score on the library; how many have one now."""
 
     def rule(self, asked: str) -> dict[str, Any]:
         """One rule as lists show it, by its id, a beginning of it, or a name of NEWEST."""
@@ -165,6 +170,12 @@ class Record:
         """As `Place`."""
         return {digest: describe_context(context) for digest, context in self._store.contexts().items()}
 
+    def score(self, context: Mapping[str, Any], rules: Sequence[Mapping[str, Any]], stop: Callable[[], bool]) -> int:
+        """As `Place`, on all cores."""
+        of_these = self._store.contexts({context["context"]})[context["context"]]
+        with closing(make_evaluator()) as evaluator:
+            return score_listed(evaluator, of_these, [rule["id"] for rule in rules], self._store, stop)
+
     def rule(self, asked: str) -> dict[str, Any]:
         """As `Place`."""
         return found_object(find_rule(self._store, asked))
@@ -213,6 +224,14 @@ class Service:
     def contexts(self) -> dict[str, dict[str, Any]]:
         """As `Place`."""
         return {item["context"]: item for item in self._client.contexts()}
+
+    def score(self, context: Mapping[str, Any], rules: Sequence[Mapping[str, Any]], stop: Callable[[], bool]) -> int:
+        """As `Place`, as jobs of the service."""
+        what = {"split": "library", **(context["parameters"] or {})}
+        queued = [self._client.submit_evaluation(context["task"], rule["rule"], **what) for rule in rules]
+        for job in queued:
+            job.wait()
+        return sum((job.info["result"] or {}).get("aggregate") is not None for job in queued)
 
     def rule(self, asked: str) -> dict[str, Any]:
         """As `Place`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain, islice
@@ -13,9 +14,10 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from api.command_line.app import Database, Json, Server, app, print_json, screen
-from api.command_line.display import digits_for, number, rule_cell, validation
+from api.command_line.display import digits_for, note, number, rule_cell, validation
+from api.command_line.interrupts import Interrupts
 from api.command_line.listing import Column, listing
-from api.command_line.places import place
+from api.command_line.places import Place, place
 from api.command_line.single import parameters_said
 from ruleforge.errors import InputError, unknown_name
 from ruleforge.family import family_class
@@ -93,6 +95,9 @@ def rules(
     text: Annotated[str | None, typer.Option(help="Only with this in the rule's text.")] = None,
     sort: Annotated[str, typer.Option(help=f"By {', '.join(SORTS)}.")] = SORTS[0],
     top: Annotated[int, typer.Option(help="How many of each context.")] = 20,
+    score: Annotated[
+        bool, typer.Option("--score", help="First score those listed that have no score on the library.")
+    ] = False,
     database: Database = None,
     server: Server = None,
     as_json: Json = False,
@@ -100,9 +105,9 @@ def rules(
     """List the best rules of the record, or of a service, one per behaviour and context.
 
     Context by context (a family with its version and parameters), because scores of two cannot be compared. By fitness
-    on the library, whose instances are the same for all jobs, unless --sort says otherwise; rules without a score there
-    come after the others, by validation fitness, then training fitness. `evaluate` over HTTP with split `library`
-    gives one.
+    on the library, whose instances are the same for all jobs, unless --sort says otherwise. The end of a job scores
+    its front there and the known rules, which are listed too, found by 0 jobs. Rules without a score there come after
+    the others, by validation fitness, then training fitness; --score gives them one.
     """
     _check(top)
     if task is not None and server is None:
@@ -123,12 +128,9 @@ def rules(
         raise InputError(f"--top: expected 1 or more, and {top} came")
     with place(database, server) as here:
         named = here.contexts()
-        if parameters is None:  # each asked for by itself, so that none has to be walked to its end
-            digests = [digest for digest, context in named.items() if task in (None, context["task"])]
-            each = (islice(here.rules(replace(query, parameters=digest)), top) for digest in digests)
-            groups = _by_context(chain(here.rules(query) if not digests else (), chain.from_iterable(each)), top)
-        else:
-            groups = _by_context(here.rules(query), top)
+        groups = _listed(here, named, query, top)
+        if score and _score(here, named, groups):
+            groups = _listed(here, named, query, top)
     if as_json:
         contexts = [named[digest] for digest in groups if digest in named]
         print_json({"rules": [item for items in groups.values() for item in items], "contexts": contexts})
@@ -140,6 +142,37 @@ def rules(
     for digest, items in groups.items():
         context = named.get(digest, {"task": items[0]["task"], "changed": None})
         console.print(_table_of(console, digest, context, items))
+
+
+def _listed(
+    here: Place, named: dict[str, dict[str, Any]], query: RuleQuery, top: int
+) -> dict[str, list[dict[str, Any]]]:
+    """The first so many rules of each context, in the order in which the contexts come."""
+    if query.parameters is not None:
+        return _by_context(here.rules(query), top)
+    # Each asked for by itself, so that none has to be walked to its end.
+    digests = [digest for digest, context in named.items() if query.task in (None, context["task"])]
+    each = (islice(here.rules(replace(query, parameters=digest)), top) for digest in digests)
+    return _by_context(chain(here.rules(query) if not digests else (), chain.from_iterable(each)), top)
+
+
+def _score(here: Place, named: dict[str, dict[str, Any]], groups: dict[str, list[dict[str, Any]]]) -> bool:
+    """Give every listed rule a score on the library, and say what it took; whether there was any without."""
+    missing = {digest: [item for item in items if item["library_fitness"] is None] for digest, items in groups.items()}
+    with Interrupts("Stopping (again to end at once) …") as interrupts:
+        for digest, items in missing.items():
+            if not items or digest not in named:
+                continue
+            began = time.monotonic()
+            note(f"Scoring {len(items)} rule(s) of context {digest} ({named[digest]['task']}) on the library …")
+            try:
+                n_scored = here.score(named[digest], items, interrupts.requested)
+            except InputError as error:
+                note(f"Warning: not scored: {error}")
+            else:
+                rest = f"; {len(items) - n_scored} did not end" if n_scored < len(items) else ""
+                note(f"{n_scored} scored in {time.monotonic() - began:.1f} s{rest}")
+    return any(missing.values())
 
 
 def _by_context(items: Iterable[dict[str, Any]], top: int) -> dict[str, list[dict[str, Any]]]:
@@ -174,5 +207,5 @@ def _table_of(console: Console, digest: str, context: dict[str, Any], items: lis
     missing = sum(item["library_fitness"] is None for item in items)
     if not missing:
         return table
-    said = f"{missing} of these have no score on the library (–), and come after those that have one."
+    said = f"{missing} of these have no score on the library (–) and come last: `ruleforge rules --score` gives one."
     return Group(table, Text(said, style="italic"))

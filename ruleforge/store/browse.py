@@ -26,6 +26,8 @@ from ruleforge.store.rules import begins_with, entries
 from ruleforge.store.schema import behaviours, jobs
 from ruleforge.store.settings import chosen_settings
 
+# What jobs found, and what was scored on the library all the same: the known rules, and rules of the user's own.
+LISTED = "(found <> 0 OR library IS NOT NULL)"
 # So many rows of an index are looked at, for each context, before all behaviours are looked through.
 WALK = 1000
 # SQLite puts at most 500 selections into one statement.
@@ -45,7 +47,7 @@ assert tuple(_ORDERS) == SORTS
 
 
 def browse(connection: Connection, query: RuleQuery, after: str | None, limit: int, record: str) -> Page[FoundRule]:
-    """A page of the behaviours that jobs found, each shown by its simplest rule. Raises InputError for a bad query."""
+    """A page of the behaviours, each shown by its simplest rule. Raises InputError for a bad query."""
     if query.sort not in _ORDERS:
         raise InputError(unknown_name("sort", query.sort, SORTS), pointer="/sort")
     if query.min_fitness is not None and math.isnan(query.min_fitness):
@@ -143,7 +145,7 @@ class _Listing:
         """The same from one look at every behaviour, in the order in which they lie."""
         if not contexts:
             return []
-        conditions = ["found <> 0", *self.conditions]
+        conditions = [LISTED, *self.conditions]
         values = self.values | _start_values(self.order, start) | {"wanted": wanted}
         if self.job is not None:
             conditions.append(f"number IN ({_OF_JOB})")
@@ -186,13 +188,11 @@ def _part(number: int, range_of: str, conditions: Sequence[str], order: _Order) 
     """Of one range of the index: how many rows the walk saw, if that is bounded, and the keys of those to be shown."""
     keys, by = ", ".join(name for name, _ in order), _directions(order)
     if not conditions:
-        rows = f"SELECT {number} AS part, -1 AS walked, {keys} FROM behaviours WHERE {range_of} AND found <> 0"
+        rows = f"SELECT {number} AS part, -1 AS walked, {keys} FROM behaviours WHERE {range_of} AND {LISTED}"
         return [f"SELECT * FROM ({rows} ORDER BY {by} LIMIT :wanted) AS shown"]
     # Bounded inside, filtered outside.
     walk = f"(SELECT * FROM behaviours WHERE {range_of} ORDER BY {by} LIMIT :walk) AS walk"
-    rows = (
-        f"SELECT {number} AS part, -1 AS walked, {keys} FROM {walk} WHERE {' AND '.join(['found <> 0', *conditions])}"
-    )
+    rows = f"SELECT {number} AS part, -1 AS walked, {keys} FROM {walk} WHERE {' AND '.join([LISTED, *conditions])}"
     return [
         f"SELECT {number} AS part, count(*) AS walked, {', '.join('0' for _ in order)} FROM {walk}",
         f"SELECT * FROM ({rows} ORDER BY {by} LIMIT :wanted) AS shown",

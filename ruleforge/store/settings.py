@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from ruleforge.context import Context
 from ruleforge.errors import InputError, unknown_name
@@ -19,7 +19,11 @@ _DIGEST = re.compile(r"[0-9a-f]{4,16}")
 
 
 def settings_number(connection: Connection, context: Context) -> int:
-    """The number of a context, which is recorded if it is new."""
+    """The number of a context, which is recorded if it is new, and completed if only its digest was known."""
+    if context.parameters is not None:  # an upgrade knows no more of what deleted jobs left
+        unknown = (settings.c.digest == context.digest) & settings.c.parameters.is_(None)
+        known = {"version": context.version, "parameters": dict(context.parameters)}
+        connection.execute(update(settings).where(unknown).values(known))
     numbers = lasting_numbers(connection, settings.c.digest, [context.digest])
     if not numbers:
         parameters = None if context.parameters is None else json_text(dict(context.parameters))

@@ -9,9 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from alembic import command
+from sqlalchemy import MetaData, func, insert, select
 
-from ruleforge.store import CandidateRecord, GenerationRecord, NewJob, RuleRecord, ScoreRecord, Store, open_store
+from ruleforge.store import (
+    CandidateRecord,
+    GenerationRecord,
+    NewJob,
+    RuleRecord,
+    ScoreRecord,
+    Store,
+    open_store,
+    opening,
+)
+from ruleforge.store.database import Address, Database
 from ruleforge.store.schema import metadata
 
 BACKENDS = ("sqlite file", "sqlite memory", "postgresql")
@@ -23,6 +34,42 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     urls = {"sqlite file": f"sqlite:///{tmp_path}/record.db", "sqlite memory": "sqlite://"}
     with open_store(urls.get(request.param) or request.getfixturevalue("postgresql_record")) as opened:
         yield opened
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def own_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, once of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/record.db"
+    url: str = request.getfixturevalue("new_database")()
+    return url
+
+
+@pytest.fixture
+def make_record() -> Callable[..., None]:
+    """Make a record of an older schema with these rows by table, and upgrade it to a later one."""
+
+    def make(url: str, at: str, rows_of: dict[str, list[dict[str, Any]]], then: str | None = None) -> None:
+        database = Database(Address.parse(url))
+        with database.writing() as connection:
+            config = opening.migrations_config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, at)
+            tables = MetaData()
+            tables.reflect(connection)
+            for name, rows in rows_of.items():
+                connection.execute(insert(tables.tables[name]), rows)
+                # PostgreSQL does not count numbers that were given.
+                counted = next((c for c in ("number", "id") if isinstance(rows[0].get(c), int)), None)
+                if connection.dialect.name == "postgresql" and counted is not None:
+                    sequence = connection.scalar(select(func.pg_get_serial_sequence(name, counted)))
+                    if sequence is not None:
+                        connection.execute(select(func.setval(sequence, max(row[counted] for row in rows))))
+            if then is not None:
+                command.upgrade(config, then)
+        database.close()
+
+    return make
 
 
 class Records:

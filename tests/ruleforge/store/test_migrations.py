@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import MetaData, create_engine, func, insert, select
+from sqlalchemy import create_engine
 
 from ruleforge.errors import StoreError
 from ruleforge.store import RuleQuery, open_store, opening, schema, upgrade
-from ruleforge.store.database import Address, Database
 
 _NEXT = '''"""One more table."""
 
@@ -147,34 +145,10 @@ _FIRST_RECORD: dict[str, list[dict[str, Any]]] = {
 }
 
 
-def _make_first_record(url: str, revision: str) -> None:
-    """A record as the first version of the schema kept it, upgraded to a later one."""
-    address = Address.parse(url)
-    database = Database(address)
-    with database.writing() as connection:
-        config = opening.migrations_config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-        tables = MetaData()
-        tables.reflect(connection)
-        for name, rows in _FIRST_RECORD.items():
-            connection.execute(insert(tables.tables[name]), rows)
-            # PostgreSQL does not count numbers that were given.
-            counted = next((c for c in ("number", "id") if isinstance(rows[0].get(c), int)), None)
-            if connection.dialect.name == "postgresql" and counted is not None:
-                sequence = connection.scalar(select(func.pg_get_serial_sequence(name, counted)))
-                if sequence is not None:
-                    connection.execute(select(func.setval(sequence, len(rows))))
-        command.upgrade(config, revision)
-    database.close()
-
-
 @pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
-def test_a_record_of_an_older_schema_is_upgraded_with_all_it_holds(
-    record_kind, tmp_path, new_database, records, revision
-):
-    url = new_database() if record_kind == "postgresql" else f"sqlite:///{tmp_path}/record.db"
-    _make_first_record(url, revision)
+def test_a_record_of_an_older_schema_is_upgraded_with_all_it_holds(own_url, make_record, records, revision):
+    url = own_url
+    make_record(url, "0001", _FIRST_RECORD, revision)
     with pytest.raises(StoreError, match=rf"has schema {revision}, .*run `ruleforge db upgrade --db "):
         open_store(url)
     assert upgrade(url) == schema.REVISION
@@ -200,11 +174,6 @@ def test_a_record_of_an_older_schema_is_upgraded_with_all_it_holds(
         store.commit_generation(interrupted.id, records.generation(1, [records.candidate(9)]), lease)
         assert store.job(interrupted.id).generation == 2
         assert store.events(interrupted.id)[0]["payload"] == {"state": "running"}
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def record_kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 def test_an_upgrade_that_fails_changes_nothing(tmp_path, next_version):

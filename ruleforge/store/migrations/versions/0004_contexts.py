@@ -270,35 +270,47 @@ def _of_deleted_jobs(behaviours: sa.Table) -> None:
     for row in left:
         found = connection.execute(of_this, {"task": row.task, "behaviour": row.behaviour}).all()
         held = {each.digest: each for each in found}
-        digest = _context_of(scored.get((row.task, row.behaviour), set()), set(held))
-        number = _settings_number(row.task, None, None, digest)
-        one = sa.update(behaviours).where(behaviours.c.settings == number, behaviours.c.behaviour == row.behaviour)
-        figures = _figures(row)
-        rank = (figures["best_validation"], figures["best_fitness"])
+        rank = (_figures(row)["best_validation"], _figures(row)["best_fitness"])
         ranks = [(each.best_validation, each.best_fitness) for each in found]
-        if digest not in held:
-            if rank in ranks:  # those of a job that is there
-                figures = {"best_validation": LOWEST, "best_fitness": LOWEST, "outcome": None, "validation": None}
-            own = {"settings": number, "behaviour": row.behaviour, **_simplest_left(row), **figures}
-            connection.execute(
-                sa.insert(behaviours), {**own, "found": row.lost, "best_library": LOWEST, "library": None}
-            )
-            continue
-        connection.execute(one.values(found=behaviours.c.found + row.lost))
-        mine = held[digest]
-        if rank not in ranks and rank > (mine.best_validation, mine.best_fitness):
-            connection.execute(one, figures)
-        before = (mine.complexity, len(mine.simplest_text), mine.simplest_text)
-        if len(held) == 1 and (row.complexity, len(row.simplest_text), row.simplest_text) < before:
-            connection.execute(one, _simplest_left(row))
+        shares = _shares(scored.get((row.task, row.behaviour), set()), set(held), row.lost)
+        for digest, lost in shares.items():
+            number = _settings_number(row.task, None, None, digest)
+            one = sa.update(behaviours).where(behaviours.c.settings == number, behaviours.c.behaviour == row.behaviour)
+            # Which of several deleted jobs measured the best, nobody knows.
+            figures = _figures(row) if len(shares) == 1 or digest is None else _NO_FIGURES
+            if digest not in held:
+                if rank in ranks:  # those of a job that is there
+                    figures = _NO_FIGURES
+                own = {"settings": number, "behaviour": row.behaviour, **_simplest_left(row), **figures}
+                connection.execute(
+                    sa.insert(behaviours), {**own, "found": lost, "best_library": LOWEST, "library": None}
+                )
+                continue
+            connection.execute(one.values(found=behaviours.c.found + lost))
+            mine = held[digest]
+            if rank not in ranks and rank > (mine.best_validation, mine.best_fitness):
+                connection.execute(one, figures)
+            before = (mine.complexity, len(mine.simplest_text), mine.simplest_text)
+            if len(held) == 1 and (row.complexity, len(row.simplest_text), row.simplest_text) < before:
+                connection.execute(one, _simplest_left(row))
 
 
-def _context_of(scored: set[str], held: set[str]) -> str | None:
-    """Which context a deleted job had: one that has scores and no job, or the only one; None if nobody knows."""
-    for choice in (scored - held, scored, held if not scored else set()):
+_NO_FIGURES = {"best_validation": LOWEST, "best_fitness": LOWEST, "outcome": None, "validation": None}
+
+
+def _shares(scored: set[str], held: set[str], lost: int) -> dict[str | None, int]:
+    """In which context how many deleted jobs found a behaviour; None: nobody knows.
+
+    One that has scores and no job had a deleted one; the others had that context too only if there is no other.
+    """
+    alone = scored - held
+    if len(alone) == 1:
+        rest = {None: lost - 1} if lost > 1 and len(scored) > 1 else {}
+        return {min(alone): lost - sum(rest.values()), **rest}
+    for choice in (scored, held if not scored else set()):
         if len(choice) == 1:
-            return min(choice)
-    return None
+            return {min(choice): lost}
+    return {None: lost}
 
 
 def _figures(row: Any) -> dict[str, Any]:
