@@ -22,7 +22,7 @@ from workers.interface import database_url
 from workers.library import score_listed
 from workers.origin import found_under
 from workers.pictures import draw_rule, write_picture
-from workers.scoring import nearest_known, rule_object
+from workers.scoring import FINAL, nearest_known, rule_object
 
 if TYPE_CHECKING:
     from api.client import Client
@@ -231,7 +231,7 @@ class Service:
         queued = [self._client.submit_evaluation(context["task"], rule["rule"], **what) for rule in rules]
         for job in queued:
             job.wait()
-        return sum((job.info["result"] or {}).get("aggregate") is not None for job in queued)
+        return sum((job.info["result"] or {}).get("outcome") in FINAL for job in queued)
 
     def rule(self, asked: str) -> dict[str, Any]:
         """As `Place`."""

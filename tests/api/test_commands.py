@@ -124,9 +124,12 @@ def test_rules(here, evolved, record):
     listed = here("rules", "--db", record, "--task", "reward", "--top", "3", "--json").json["rules"]
     assert len(listed) == 3
     assert all(RULE_OBJECT | {"found", "task"} <= item.keys() for item in listed)
+    assert all(item["library_fitness"] for item in listed)
     best = max(front, key=lambda item: item["validation_fitness"]["mean"])
+    every = here("rules", "--db", record, "--top", "1000", "--json").json["rules"]
+    (same,) = [item for item in every if item["behaviour"] == best["behaviour"]]
     kept = ("aggregate", "mean", "standard_error", "n")
-    assert {name: listed[0]["validation_fitness"][name] for name in kept} == {
+    assert {name: same["validation_fitness"][name] for name in kept} == {
         name: best["validation_fitness"][name] for name in kept
     }
     assert here("rules", "--db", record, "--task", "supervised", "--json").json == {"rules": []}

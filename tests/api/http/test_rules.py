@@ -36,8 +36,16 @@ def test_one_entry_for_each_behaviour_best_first(service, done):
     assert {item["context"] for item in items} == {best["context"], done["context"]}
     (context,) = service.get("/api/v1/contexts").json()["items"]
     assert (context["context"], context["parameters"]) == (done["context"], done["spec"]["parameters"])
-    assert listed(service, parameters=done["context"][:6], job=done["id"], limit=200) == items
-    assert all(item["found"] == 1 and item["jobs"] == [done["id"]] for item in items)
+    assert listed(service, parameters=done["context"][:6], limit=200) == items
+    found = listed(service, parameters=done["context"][:6], job=done["id"], limit=200)
+    assert found == [item for item in items if item["found"]]
+    assert all(item["found"] == 1 and item["jobs"] == [done["id"]] for item in found)
+    # The others are the known rules, to compare with.
+    others = [item for item in items if not item["found"]]
+    assert others
+    assert all(
+        item["known_as"] and item["library_fitness"] and not item["jobs"] and item["outcome"] is None for item in others
+    )
 
 
 def test_searching(service):
