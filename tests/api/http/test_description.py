@@ -28,6 +28,7 @@ OPERATIONS = {
     ("get", "/api/v1/jobs/{id}/history"): "get_history",
     ("get", "/api/v1/jobs/{id}/front"): "get_front",
     ("get", "/api/v1/rules"): "list_rules",
+    ("get", "/api/v1/contexts"): "list_contexts",
     ("get", "/api/v1/rules/{id}"): "get_rule",
     ("get", "/api/v1/rules/{id}/simplified"): "get_simplified",
     ("get", "/api/v1/rules/{id}/trace"): "get_trace",

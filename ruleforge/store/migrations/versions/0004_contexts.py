@@ -305,7 +305,7 @@ def _shares(scored: set[str], held: set[str], lost: int) -> dict[str | None, int
     """
     alone = scored - held
     if len(alone) == 1:
-        rest = {None: lost - 1} if lost > 1 and len(scored) > 1 else {}
+        rest: dict[str | None, int] = {None: lost - 1} if lost > 1 and len(scored) > 1 else {}
         return {min(alone): lost - sum(rest.values()), **rest}
     for choice in (scored, held if not scored else set()):
         if len(choice) == 1:
