@@ -20,6 +20,7 @@ from benchmarks import postgresql
 from benchmarks.machine import description, use_one_core
 from benchmarks.peers.process import NoPeer
 from benchmarks.tables import duration, table
+from ruleforge.context import Context
 from ruleforge.store import (
     SORTS,
     CandidateRecord,
@@ -32,6 +33,7 @@ from ruleforge.store import (
     Store,
     open_store,
 )
+from workers.origin import found_under
 
 REPEATS = 5
 LIMIT = 50
@@ -41,6 +43,7 @@ KNOWN = {"reward": "policy gradient", "supervised": "delta rule (Urbanczik–Sen
 GENERATION = 50  # rules
 SCORES = 10  # per rule
 NEW_GENERATIONS = 4  # of a job; before them comes one of rules that every job finds
+CONTEXTS = 3  # of each task
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,10 @@ def fill(store: Store, sizes: Sizes) -> dict[str, float]:
     for index in range(sizes.jobs):
         task = TASKS[min(generator.randrange(6), 2)]  # the last is four times as frequent as the others
         kind = "evaluation" if index % 10 == 9 else "evolution"
-        job = store.create_job(NewJob(task=task, kind=kind, spec={"task": task, "seed": index}, spec_hash=f"{index}"))
+        parameters = {"rate": float(index % CONTEXTS)}
+        spec = {"task": task, "seed": index, "parameters": parameters}
+        context = Context.of(task, 1, parameters)
+        job = store.create_job(NewJob(task=task, kind=kind, spec=spec, spec_hash=f"{index}", context=context))
         store.set_state(job, "running", "")
         store.commit_generation(job, _generation(0, task, common[task], generator))
         for number in range(1, 1 + NEW_GENERATIONS):
@@ -128,8 +134,13 @@ def fill(store: Store, sizes: Sizes) -> dict[str, float]:
         validations = {
             id: {"aggregate": mean, "mean": mean, "standard_error": 1.0, "n": 40} for id, mean in figures.items()
         }
+        library = [(rule, {**validations[rule.id], "aggregate": generator.gauss(0, 50)}) for rule in front]
         if index % 10:
-            store.finish(job, "succeeded", "target", "", {"job": job}, validations, [])
+            result = {
+                "job": job,
+                "reported": {"behaviour": front[0].behaviour, "test_fitness": validations[front[0].id]},
+            }
+            store.finish(job, "succeeded", "target", "", result, validations, [], library=library)
     return {"all": statistics.median(taken), "last": statistics.median(taken[-len(taken) // 10 :])}
 
 
@@ -138,6 +149,7 @@ def queries() -> dict[str, RuleQuery]:
     return {
         "all": RuleQuery(),
         "task": RuleQuery(task="supervised"),
+        "parameters": RuleQuery(parameters="rate=1.0"),
         "known = a name": RuleQuery(known=KNOWN["correlation"]),
         "known = any": RuleQuery(known="any"),
         "known = none, of a task": RuleQuery(known="none", task="reward"),
@@ -186,7 +198,8 @@ def measured(url: str, sizes: Sizes, server: Callable[[], float]) -> dict[str, A
         def add(name: str, sort: str, place: str, call: Callable[[], object]) -> None:
             rows.append({"list": name, "sort": sort, "place": place, **_timed(call, server)})
 
-        for name, query in queries().items():
+        newest = store.jobs_page(state="succeeded", limit=1).items[0].id
+        for name, query in (queries() | {"job": RuleQuery(job=newest)}).items():
             for sort in SORTS:
                 sorted_query = replace(query, sort=sort)
 
@@ -204,6 +217,9 @@ def measured(url: str, sizes: Sizes, server: Callable[[], float]) -> dict[str, A
                 add(f"jobs, {name}", "newest", place, partial(ask_jobs, cursor, LIMIT))
         best = store.rules(top=1)[0].rule.id
         add("one rule", "", "", lambda: store.rule(best))
+        # Every job of its task found it.
+        often = store.browse(RuleQuery(sort="found"), limit=1).items[0].rule
+        add("one rule, under what it was found", "", "", lambda: found_under(store, often))
         add("lineage", "", "", lambda: store.lineage(best))
         add("statistics", "", "", store.statistics)
         judged = store.statistics().rules_judged
