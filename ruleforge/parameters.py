@@ -27,8 +27,9 @@ POTENTIAL: Mapping[str, Any] = {"ge": -1e6, "le": 1e6}
 # Positive scales, gains and rates of learning: what lies beyond overflows or vanishes as soon as it is squared.
 SCALE: Mapping[str, Any] = {"ge": 1e-9, "le": 1e9}
 SIGNED: Mapping[str, Any] = {"ge": -1e9, "le": 1e9}
-# Differences of potential over which something grows e-fold: below the smallest it is a step, and its rate infinite.
-STEEPNESS: Mapping[str, Any] = {"ge": 1e-3, "le": 1e6}
+# Differences of potential over which something grows e-fold: at the smallest it is a step, as for a neuron that has no
+# noise (simulators are compared with it there).
+STEEPNESS: Mapping[str, Any] = {"ge": 1e-6, "le": 1e6}
 RESOLUTION: Mapping[str, Any] = {"ge": 1e-4, "le": 1.0}
 
 

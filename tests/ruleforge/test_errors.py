@@ -9,13 +9,14 @@ import pkgutil
 
 import pytest
 
-from ruleforge.errors import RuleforgeError, RuleSyntaxError, SpecificationError
+from ruleforge.errors import AmbiguousError, RuleforgeError, RuleSyntaxError, SpecificationError
 from ruleforge.store import JobHeldError
 
 # Arguments of the classes that take more than a sentence.
 ARGUMENTS = {
     RuleSyntaxError: (("unknown name 'y'",), {"text": "x + y", "position": 4}),
     SpecificationError: (([("/seed", "expected a number"), ("", "and a task")],), {}),
+    AmbiguousError: (("jobs", "ab", ["abc", "abd"]), {}),
     JobHeldError: (("another process runs it",), {"stopping": True}),
 }
 
