@@ -132,7 +132,7 @@ def test_rules(here, evolved, record):
     assert {name: same["validation_fitness"][name] for name in kept} == {
         name: best["validation_fitness"][name] for name in kept
     }
-    assert here("rules", "--db", record, "--task", "supervised", "--json").json == {"rules": []}
+    assert here("rules", "--db", record, "--task", "supervised", "--json").json == {"rules": [], "contexts": []}
     shown = here("rules", "--db", record)
     assert (shown.code, shown.err) == (0, "")
     assert listed[0]["rule"] in shown.out
