@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import enum
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
+
+
+class Fault(enum.Enum):
+    """How an error is dealt with, by the runner, the service, the command line and Python alike."""
+
+    transient = "passes by itself: what was tried is tried again after a pause"
+    permanent = "comes again at every try: it is recorded and told, with its remedy"
+    foreign = "somebody else's decision or mishap: what they decided stands, and nothing of ours is wrong"
 
 
 class RuleforgeError(Exception):
@@ -12,6 +21,8 @@ class RuleforgeError(Exception):
 
     Every error arrives in another process as what it was when it was raised there.
     """
+
+    fault: ClassVar[Fault] = Fault.permanent
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The way of all exceptions, to call the class anew with the message, fails for one that takes other arguments.
@@ -72,6 +83,16 @@ class StoreError(InputError):
     """The record cannot be opened or used as it is."""
 
 
+class RecordAwayError(StoreError):
+    """The record is out of reach for now: held by another process, its server restarting, its disk full."""
+
+    fault = Fault.transient
+
+
+class RecordReplacedError(StoreError):
+    """The file at the record's path is not the one that was opened: deleted, moved, replaced or cut short."""
+
+
 class EvaluationError(RuleforgeError):
     """A simulation could not be run; unlike a bad score, this is a fault of the family or the machine."""
 
@@ -79,17 +100,33 @@ class EvaluationError(RuleforgeError):
 class ServiceError(RuleforgeError):
     """A ruleforge service cannot be reached, or did not do what it should; its jobs go on without us."""
 
+    fault = Fault.foreign
+
 
 class WaitTimeoutError(RuleforgeError, TimeoutError):
     """What was waited for has not happened in the time given; it may still happen."""
+
+    fault = Fault.transient
 
 
 class EvaluatorLostError(RuleforgeError):
     """Where rules are scored is gone, such as a cluster's scheduler; nothing is wrong with what was to be scored."""
 
+    fault = Fault.transient
+
 
 class JobStopped(RuleforgeError):  # noqa: N818 (a request that was granted, not a fault)
     """Scoring was cut short on request; the generation in flight is dropped."""
+
+    fault = Fault.foreign
+
+
+def fault_of(error: BaseException) -> Fault:
+    """How any exception is dealt with; one that nobody declared comes again."""
+    if isinstance(error, RuleforgeError):
+        return error.fault
+    # Ctrl-C, and a reader of our output or a client that has gone.
+    return Fault.foreign if isinstance(error, (KeyboardInterrupt, BrokenPipeError)) else Fault.permanent
 
 
 def _as_it_was(kind: type[RuleforgeError], args: tuple[Any, ...], state: dict[str, Any]) -> RuleforgeError:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from typing import Any
 
 from pydantic import ConfigDict, Field
 
 from ruleforge.checked import CheckedModel
 from ruleforge.cost import check_cost
-from ruleforge.errors import EvaluatorLostError, InputError, JobStopped, StoreError
+from ruleforge.errors import InputError
 from ruleforge.family import Split, family
 from ruleforge.language.rule import Rule
-from ruleforge.store import END_STATES, LeaseLostError, NewJob, RequestKey, Store
+from ruleforge.store import END_STATES, NewJob, RequestKey, Store
 from workers.evaluate import MAX_INSTANCES, evaluate_rules
 from workers.evaluators.interface import Evaluator, never
-from workers.lease import RESUMABLE, leased
+from workers.lease import RESUMABLE, attended
+from workers.patience import PatientStore
 from workers.versions import versions
 
 KIND = "evaluation"
@@ -75,26 +75,12 @@ def run_evaluation(
     allowed: Collection[str] = RESUMABLE,
 ) -> str:
     """Run the job and record its result and the rule; the state that it is in then. Raises as `run_job`."""
-    if store.job(job_id).state in END_STATES:
+    patient = PatientStore(store, stop)
+    if patient.job(job_id).state in END_STATES:
         raise InputError(f"job {job_id} has ended already")
-    with leased(store, job_id, "started", allowed) as lease:
-        try:
-            _evaluate(store, job_id, evaluator, lambda: stop() or lease.lost(), lease.token)
-        except JobStopped:
-            lease.leave(when_stopped, "stopped on request")
-        except LeaseLostError:
-            pass  # the record says who decided what about the job
-        except EvaluatorLostError as error:
-            lease.leave(when_stopped, str(error))
-            raise
-        except StoreError as error:
-            with suppress(StoreError):  # a record that is out of reach goes on saying "running", until the silence ends
-                lease.leave("paused", str(error))
-            raise
-        except Exception as error:  # whatever it was, the record must not go on saying "running"
-            lease.leave("failed", f"{type(error).__name__}: {error}")
-            raise
-    return store.job(job_id).state
+    with attended(store, job_id, "started", when_stopped, allowed, stop) as lease:
+        _evaluate(patient, job_id, evaluator, lambda: stop() or lease.lost(), lease.token)
+    return patient.job(job_id).state
 
 
 def _evaluate(store: Store, job_id: str, evaluator: Evaluator, stop: Callable[[], bool], lease: str) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ruleforge.errors import EvaluatorLostError, InputError, JobStopped, StoreError
+from ruleforge.errors import InputError, JobStopped
 from ruleforge.family import Outcome, TaskFamily
 from ruleforge.language.identity import Recogniser, behaviour
 from ruleforge.language.rule import Rule
@@ -23,53 +22,24 @@ from ruleforge.store import (
     CandidateRecord,
     GenerationRecord,
     JobRecord,
-    LeaseLostError,
     NewJob,
     RequestKey,
     Store,
 )
 from workers.evaluators.interface import Evaluator, never
-from workers.lease import RESUMABLE, leased
+from workers.lease import RESUMABLE, attended
 from workers.library import score_on_library
+from workers.observer import Observer, SilentObserver, harmless_observer
+from workers.patience import PatientStore
 from workers.racing import Effort, race
 from workers.scoring import RuleScore, final_records, rule_object, rule_record, score_rules
 from workers.validation import best_validated, judge, stream_seed, validate
 from workers.versions import differences, versions
 
+__all__ = ["Observer", "SilentObserver", "new_job", "run_job", "submit", "unfinished_result"]
+
 # In the recorded state of a search whose last generation was cut by the limit of evaluations: the state before it.
 CUT = "before_the_cut"
-
-
-class Observer(Protocol):
-    """Watches a job; nothing that it does changes the result."""
-
-    def on_start(self, job: JobRecord, spec: JobSpec) -> None:
-        """The job begins, or goes on where it stood."""
-
-    def on_warning(self, message: str) -> None:
-        """Something that the user should know."""
-
-    def on_generation(self, generation: Generation, seconds: float) -> None:
-        """A generation was committed; `seconds` is the running time of the job so far."""
-
-    def on_validation(self, n_rules: int, n_instances: int) -> None:
-        """The search has ended and the front is being validated."""
-
-
-class SilentObserver:
-    """Watches nothing."""
-
-    def on_start(self, job: JobRecord, spec: JobSpec) -> None:
-        """Nothing."""
-
-    def on_warning(self, message: str) -> None:
-        """Nothing."""
-
-    def on_generation(self, generation: Generation, seconds: float) -> None:
-        """Nothing."""
-
-    def on_validation(self, n_rules: int, n_instances: int) -> None:
-        """Nothing."""
 
 
 def new_job(spec: JobSpec, priority: int = 0, started_from: str | None = None) -> NewJob:
@@ -128,37 +98,22 @@ def run_job(
     the `allowed` ones; EvaluatorLostError if the place of scoring is gone for good, and the job is in the state
     `when_stopped` then.
     """
-    job = store.job(job_id)
+    watched = harmless_observer(observer)
+    patient = PatientStore(store, stop, watched.on_warning)
+    job = patient.job(job_id)
     if job.state in END_STATES:
         if job.result is None:
             raise InputError(
                 f"job {job.id} {_ended(job.state)} without a result: submit its specification as a new job"
             )
         return job.result
-    with leased(store, job.id, "started" if job.generation == 0 else "resumed", allowed) as lease:
-        try:
-            job = store.job(job.id)  # as it stands now that nobody else can change it
-            watched = observer or SilentObserver()
-            return _Run(store, job, evaluator, watched, lambda: stop() or lease.lost(), lease.token).run()
-        except JobStopped:
-            lease.leave(when_stopped, "stopped on request")
-        except LeaseLostError:
-            pass  # the record says who decided what about the job
-        except KeyboardInterrupt:
-            lease.leave("paused", "interrupted")
-            raise
-        except EvaluatorLostError as error:
-            lease.leave(when_stopped, str(error))
-            raise
-        except StoreError as error:
-            # A record that is out of reach goes on saying "running", until the silence ends it.
-            with suppress(StoreError):
-                lease.leave("paused", str(error))
-            raise
-        except Exception as error:  # whatever it was, the record must not go on saying "running"
-            lease.leave("failed", f"{type(error).__name__}: {error}")
-            raise
-    return unfinished_result(store.job(job.id))
+    reason = "started" if job.generation == 0 else "resumed"
+    with attended(store, job.id, reason, when_stopped, allowed, stop, watched.on_warning) as lease:
+        job = patient.job(job.id)  # as it stands now that nobody else can change it
+        _Run(patient, job, evaluator, watched, lambda: stop() or lease.lost(), lease.token).run()
+    # What the record has: whoever ended the job, and whether or not it could still say so.
+    job = patient.job(job.id)
+    return job.result if job.result is not None else unfinished_result(job)
 
 
 def _ended(state: str) -> str:

@@ -10,7 +10,14 @@ from contextlib import suppress
 from typing import Any
 
 from ruleforge.checked import whole_number
-from ruleforge.errors import EvaluatorLostError, InputError, RuleforgeError, StoreError
+from ruleforge.errors import (
+    EvaluatorLostError,
+    Fault,
+    InputError,
+    RecordReplacedError,
+    RuleforgeError,
+    StoreError,
+)
 from ruleforge.search import Generation
 from ruleforge.spec import JobSpec
 from ruleforge.store import JobHeldError, JobRecord, Store, Waiting
@@ -18,6 +25,7 @@ from workers.evaluation import KIND, run_evaluation
 from workers.evaluators.interface import Evaluator, never
 from workers.evolve import SilentObserver, run_job
 from workers.lease import fruitless_takeovers, leased
+from workers.telling import harmless
 from workers.turns import SharedEvaluator, Turns, jobs_at_once
 
 # Between two looks for work, in seconds.
@@ -29,6 +37,9 @@ TAKEN = ("queued", "running")
 KINDS = ("evolution", KIND)
 # A job that was taken over so often, without a generation since, is what ends its processes.
 MAX_TAKEOVERS = 3
+# Between two tries of a job that was put back because of something that passes, in seconds: doubled from the first to
+# the longest, until it has committed a generation.
+FIRST_REST, LONGEST_REST = 0.5, 60.0
 
 
 class Runner:
@@ -43,7 +54,8 @@ class Runner:
         self, store: Store, evaluator: Evaluator, n_jobs: int = DEFAULT_JOBS, say: Callable[[str], None] = print
     ) -> None:
         n_jobs = whole_number("jobs", n_jobs, 1, MAX_JOBS, of="jobs at once")
-        self._store, self._evaluator, self._n_jobs, self._say = store, evaluator, n_jobs, say
+        self._store, self._evaluator, self._n_jobs = store, evaluator, n_jobs
+        self._say = harmless(say, "What the runner does")
         self.turns = Turns(lambda: jobs_at_once(evaluator.workers))
         self._active: dict[str, tuple[Waiting, threading.Thread]] = {}
         self._stopping = threading.Event()
@@ -54,6 +66,8 @@ class Runner:
         # A job that was taken over before without a generation since: whatever ended its process may do so again, and
         # no second such job is to be there then. Empty once it has committed one.
         self._suspect = ""
+        # Jobs that were put back: how long each rests, and until when.
+        self._rests: dict[str, tuple[float, float]] = {}
 
     @property
     def running(self) -> int:
@@ -64,7 +78,8 @@ class Runner:
         """Take and run jobs until `stop`, or with `until_idle` until none is left; how many ended in each state.
 
         On `stop`, the generations in flight are dropped and the jobs go back into the queue. So they do if the
-        evaluator is lost, and are tried again; with `until_idle` EvaluatorLostError is raised then.
+        evaluator is lost or the record is away, and are tried again; with `until_idle` EvaluatorLostError is raised
+        then. Raises RecordReplacedError if the record's file is no longer at its path.
         """
         try:
             while not stop():
@@ -89,11 +104,14 @@ class Runner:
             waiting = [item for item in self._store.waiting(KINDS) if item.id not in self._active]
             for item in waiting:
                 before = sum(active.priority >= item.priority for active, _ in self._active.values())
-                if before < self._n_jobs and self._may_begin(item):
+                _, until = self._rests.get(item.id, (0.0, 0.0))
+                if before < self._n_jobs and time.monotonic() >= until and self._may_begin(item):
                     # Daemons: a second signal ends the process at once, and the record is whole at any moment.
                     thread = threading.Thread(target=self._run, args=(item,), name=f"job-{item.id}", daemon=True)
                     self._active[item.id] = item, thread
                     thread.start()
+        except RecordReplacedError:
+            raise
         except StoreError as error:  # the record may come back: what runs goes on until it has to write
             if str(error) != self._fault:
                 self._say(str(error))
@@ -123,6 +141,7 @@ class Runner:
 
     def _trust(self, job: str) -> None:
         """The job has committed a generation."""
+        self._rests.pop(job, None)
         if self._suspect == job:
             self._suspect = ""
 
@@ -132,12 +151,13 @@ class Runner:
             state, said = self._run_kind(item)
         except JobHeldError:
             pass  # another runner was faster
-        except EvaluatorLostError as error:
-            self._lost = error
-            self._count("queued")
-            self._say(f"Job {item.id} is put back: {error}")
         except RuleforgeError as error:
-            self._count("failed")
+            if error.fault is Fault.transient:
+                self._put_back(item.id, error)
+                return
+            # A record that fails is no fault of the job, which has not ended.
+            self._rest(item.id)
+            self._count("paused" if isinstance(error, StoreError) else "failed")
             self._say(f"Job {item.id}: {error}")
         except Exception as error:  # noqa: BLE001 - one job's fault is in its record and must not end the others
             self._count("failed")
@@ -147,6 +167,19 @@ class Runner:
             self._say(f"Job {item.id} is {said}")
         finally:
             self.turns.leave(item.id)
+
+    def _put_back(self, job: str, error: RuleforgeError) -> None:
+        """The job is in the queue again, because of something that passes by itself."""
+        if isinstance(error, EvaluatorLostError):
+            self._lost = error
+        self._rest(job)
+        self._count("queued")
+        self._say(f"Job {job} is put back: {error}")
+
+    def _rest(self, job: str) -> None:
+        """Leave the job alone for a while, twice as long as the last time."""
+        pause = min(2 * self._rests.get(job, (FIRST_REST / 2, 0.0))[0], LONGEST_REST)
+        self._rests[job] = pause, time.monotonic() + pause
 
     def _run_kind(self, item: Waiting) -> tuple[str, str]:
         """Run a job of either kind: the state that it is in then, and that in words."""

@@ -19,7 +19,8 @@ from ruleforge.spec import JobSpec, job_spec
 from ruleforge.statistics.searches import Times, fisher_exact, log_rank, quartiles, wilson
 from ruleforge.store import END_STATES, JobHeldError, JobRecord, NewStudy, RequestKey, Store
 from workers.evaluators.interface import Evaluator, never
-from workers.evolve import Observer, SilentObserver, new_job, run_job
+from workers.evolve import new_job, run_job
+from workers.observer import Observer, harmless_observer
 from workers.study_winner import open_test_of_study, winners
 
 # Between two looks at jobs of the study that another process runs, in seconds.
@@ -127,12 +128,13 @@ def run_study(
     Jobs that other processes run are waited for; what somebody else pauses meanwhile stays paused, and what fails or
     has failed does not hold up the others. On `stop` the job in flight is paused and JobStopped is raised.
     """
+    watched = harmless_observer(observer)
     open_jobs = [id for _, id in store.study(study_id).jobs]
     while open_jobs:
         for id in list(open_jobs):
             if stop():
                 raise JobStopped(f"the study {study_id} was stopped: the same command goes on with it")
-            if _run_one(store, id, evaluator, observer or SilentObserver(), stop):
+            if _run_one(store, id, evaluator, watched, stop):
                 open_jobs.remove(id)
         if open_jobs:
             time.sleep(LOOK_SECONDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -13,8 +13,9 @@ from rich.console import Console
 
 import ruleforge
 from api.command_line.streams import OutputLostError, finish_output, prepare_streams, say, writable
-from ruleforge.errors import InputError, JobStopped, RuleforgeError
+from ruleforge.errors import InputError, JobStopped, RecordReplacedError, RuleforgeError
 from ruleforge.kernel.compilation import compilation
+from workers.telling import harmless
 
 # New objects until the youngest are looked through, and of those looks until the older ones are.
 GARBAGE_COLLECTION = 20_000, 20, 20
@@ -88,15 +89,26 @@ def screen() -> Console:
     return Console(highlight=False)
 
 
+class _Progress(Console):
+    """A console whose reader may go: by itself it would then end the process, and standard output with it."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise what any other stream raises."""
+        raise BrokenPipeError
+
+
 def progress() -> Console:
     """Standard error: live display, warnings, errors."""
-    return Console(stderr=True, highlight=False)
+    return _Progress(stderr=True, highlight=False)
 
 
-def main() -> NoReturn:
-    """Run the command line. Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+def main(loaded: Callable[[], object] = lambda: None) -> NoReturn:
+    """Run the command line. Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted.
+
+    loaded: called when the commands are there, before one is run.
+    """
     prepare_streams()
-    code = _run()
+    code = _run(loaded)
     try:
         finish_output()
     except OutputLostError as lost:
@@ -106,16 +118,20 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-def _run() -> int:
+def _run(loaded: Callable[[], object]) -> int:
     """Run the command, and say what ended it; its exit code."""
     if sys.argv[1:] != ["--version"]:  # which needs none of what they load
         _register_commands()
     # Hardly anything here is part of a cycle, and to look for some after every 700 new objects takes a fifteenth of a
     # short command, and a tenth of a second at a time of a long one.
     gc.set_threshold(*GARBAGE_COLLECTION)
-    compilation.tell(lambda sentence: progress().print(sentence, soft_wrap=True))
+    compilation.tell(harmless(lambda sentence: progress().print(sentence, soft_wrap=True), "That kernels are compiled"))
+    loaded()
     try:
         app()
+    except RecordReplacedError as error:  # the input was right when it came
+        say(str(error))
+        return FAILED
     except InputError as error:
         say(str(error))
         return BAD_INPUT
@@ -129,6 +145,9 @@ def _run() -> int:
         say("interrupted")
         return INTERRUPTED
     except SystemExit as done:
+        # What the library of the command line makes of Ctrl-C, without a word.
+        if isinstance(getattr(done.__context__, "__cause__", None), KeyboardInterrupt):
+            say("interrupted")
         return done.code if isinstance(done.code, int) else FAILED if done.code else DONE
     return DONE
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from ruleforge.language.identity import Recogniser
 from ruleforge.search import Generation
 from ruleforge.spec import JobSpec
 from ruleforge.store import JobRecord
+from workers.telling import harmless, say
 
 __all__ = [
     "JobDisplay",
@@ -118,7 +118,7 @@ class JobDisplay:
         if self._ticker is not None:
             self._ticker.join()
         if self._live is not None:
-            self._live.stop()
+            harmless(self._live.stop, "The end of the live display")()
 
     def on_start(self, job: JobRecord, spec: JobSpec) -> None:
         """Say what begins."""
@@ -200,5 +200,5 @@ class JobDisplay:
 
 
 def note(message: str) -> None:
-    """A line on standard error."""
-    sys.stderr.write(f"{message}\n")
+    """A line on standard error, where there is one."""
+    say(message)

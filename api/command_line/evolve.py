@@ -36,7 +36,7 @@ from api.command_line.specification import (
     Target,
     given_specification,
 )
-from ruleforge.errors import EvaluatorLostError
+from ruleforge.errors import EvaluatorLostError, Fault, StoreError
 from ruleforge.passwords import hide_passwords
 from ruleforge.spec import job_spec
 from ruleforge.store import END_STATES, Store, open_store
@@ -45,6 +45,7 @@ from workers.evaluators.choose import make_evaluator
 from workers.evolve import run_job, submit, unfinished_result
 from workers.extension import extend
 from workers.interface import database_url
+from workers.patience import PatientStore
 from workers.starting import from_front
 
 # What Ctrl-C says while a job runs.
@@ -91,7 +92,7 @@ def evolve(
         return
     evaluators = closing(make_evaluator(scheduler, workers, warn=note))
     with evaluators as evaluator, open_store(database_url(database), create=from_job is None) as store:
-        _run(store, submitted(store), evaluator, _again(database, scheduler), as_json)
+        _run(store, submitted(PatientStore(store, say=note)), evaluator, _again(database, scheduler), as_json)
 
 
 @app.command()
@@ -133,7 +134,7 @@ def resume(
             return
         if record.state in END_STATES and not limits:
             scheduler = None  # nothing will be scored
-            if not as_json:
+            if record.result is not None and not as_json:
                 note(f"Job {record.id} has {record.state}; this is its stored result.")
         with closing(make_evaluator(scheduler, workers, warn=note)) as evaluator:
             if limits:
@@ -162,8 +163,15 @@ def _run(store: Store, job_id: str, evaluator: Evaluator, again: str, as_json: b
         try:
             result = run_job(store, job_id, evaluator, observer=display, stop=interrupts.requested)
         except EvaluatorLostError as lost:
-            display.on_warning(str(lost))
+            note(str(lost))
             result = unfinished_result(store.job(job_id))
+        except StoreError as error:
+            if error.fault is Fault.foreign:  # somebody else runs the job
+                raise
+            note(f"ruleforge: {error}")
+            if error.fault is Fault.transient:
+                note(f"The job is recorded up to its last generation. Go on with: ruleforge resume {job_id}{again}")
+            raise typer.Exit(INTERRUPTED if interrupts.requested() else FAILED) from None
     if as_json:
         print_json(result)
     elif result["state"] == "succeeded":

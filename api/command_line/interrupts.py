@@ -10,7 +10,10 @@ from api.command_line.display import note
 
 
 class Interrupts:
-    """While active, SIGINT and SIGTERM set `requested` and say `notice`; a second signal raises KeyboardInterrupt."""
+    """While active, SIGINT and SIGTERM set `requested` and say `notice`; a second signal raises KeyboardInterrupt.
+
+    SIGHUP is ignored: a terminal that is closed only watched.
+    """
 
     def __init__(self, notice: str) -> None:
         self._notice = notice
@@ -22,6 +25,8 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         self._before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        if hasattr(signal, "SIGHUP"):  # not on Windows
+            self._before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
         return self
 
     def __exit__(

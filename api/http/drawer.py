@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from typing import Any
 
 from ruleforge.errors import InputError
@@ -34,7 +35,9 @@ def _simplified(rule: Rule) -> dict[str, Any] | None:
 
 
 def answer(question: dict[str, Any]) -> dict[str, Any]:
-    """{"done": text to send, SVG or JSON}, or {"refused": [JSON pointer, sentence]} for what cannot be drawn."""
+    """{"done": text to send, SVG or JSON}, {"refused": [JSON pointer, sentence]} for what cannot be drawn, or
+    {"failed": sentence} where the family has a fault, which it would have again.
+    """
     try:
         rule = Rule.from_tokens(question["tokens"], question["task"])
         if question["what"] == "simplified":
@@ -46,6 +49,9 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
         return {"done": figure_svg(bound, rule, kind)}
     except InputError as error:
         return {"refused": [error.pointer, str(error)]}
+    except Exception as error:  # noqa: BLE001 - whatever a family raises is its answer here, and no end of the process
+        traceback.print_exc()
+        return {"failed": f"this cannot be drawn, {type(error).__name__}: {error}"}
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ class Drawing:
         self._process: Process | None = None
         self._one_at_a_time = asyncio.Lock()
         self._asked: dict[str, asyncio.Task[str]] = {}
-        self._kept: OrderedDict[str, str] = OrderedDict()
+        self._kept: OrderedDict[str, str] = OrderedDict()  # answers as they came, in JSON
         self._size = 0
 
     async def figure(self, found: FoundRule, parameters: Mapping[str, Any], kind: str | None) -> str:
@@ -62,7 +62,7 @@ class Drawing:
         )
         if question in self._kept:
             self._kept.move_to_end(question)
-            return self._kept[question]
+            return _told(self._kept[question])
         if question not in self._asked and len(self._asked) >= MOST_WAITING:
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE, "many pictures are being drawn: try again", headers=RETRY_AFTER
@@ -86,9 +86,13 @@ class Drawing:
         """Draw, and keep what comes of it, whether anybody still waits for it or not."""
         try:
             async with self._one_at_a_time:
-                answer = await self._answer(question)
+                answer = await self._answer(question) or await self._answer(question)
+                if answer is None:
+                    answer = json.dumps(
+                        {"failed": "the drawing process ended twice at this, and it is not tried again"}
+                    )
                 self._keep(question, answer)
-                return answer
+                return _told(answer)
         finally:
             del self._asked[question]
 
@@ -99,8 +103,11 @@ class Drawing:
         while self._size > KEPT:
             self._size -= len(self._kept.popitem(last=False)[1])
 
-    async def _answer(self, question: str) -> str:
-        """One question to the process. Whatever interrupts this ends the process, whose answer nobody would read."""
+    async def _answer(self, question: str) -> str | None:
+        """The answer of the process to one question, in JSON; None if it ended at that, or had ended before.
+
+        Whatever interrupts this ends the process, whose answer nobody would read.
+        """
         try:
             async with asyncio.timeout(SECONDS):
                 process = await self._running()
@@ -121,13 +128,8 @@ class Drawing:
             raise
         if not line:
             await self._end()
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "the drawing process ended: try again", headers=RETRY_AFTER)
-        answer = json.loads(line)
-        if "refused" in answer:
-            pointer, reason = answer["refused"]
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, reason, [(pointer, reason)])
-        done: str = answer["done"]
-        return done
+            return None
+        return line.decode()
 
     async def _running(self) -> Process:
         if self._process is None or self._process.returncode is not None:
@@ -141,3 +143,15 @@ def _looked_at(work: asyncio.Task[str]) -> None:
     """A refusal that nobody waited for is no fault of the service."""
     if not work.cancelled():
         work.exception()
+
+
+def _told(answer: str) -> str:
+    """What was drawn. Raises Problem for what never can be: 422 where the question is refused, 500 where it fails."""
+    found = json.loads(answer)
+    if "refused" in found:
+        pointer, reason = found["refused"]
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, reason, [(pointer, reason)])
+    if "failed" in found:
+        raise Problem(HTTPStatus.INTERNAL_SERVER_ERROR, found["failed"])
+    done: str = found["done"]
+    return done

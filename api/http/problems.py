@@ -13,14 +13,17 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
-from ruleforge.errors import AmbiguousError, InputError, SpecificationError, StoreError
+from ruleforge.errors import AmbiguousError, Fault, InputError, SpecificationError, StoreError
 from ruleforge.store import KeyReusedError
 
 MEDIA_TYPE = "application/problem+json"
 # How soon, in seconds, a client should ask again when the record is out of reach or a queue is full.
 RETRY_AFTER = {"Retry-After": "2"}
+# What a request has in the log and in the measurements whose client did not wait for the answer: nginx's number.
+CLIENT_LEFT = 499
 # Any route may find the record out of reach, or have a fault of its own.
 ALWAYS = (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
 
@@ -68,7 +71,7 @@ def problem_content(status: int, detail: str, instance: str, errors: Sequence[tu
     """The one shape of all errors. errors: (JSON pointer, sentence) pairs."""
     return {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "title": "Client Closed Request" if status == CLIENT_LEFT else HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "instance": instance,
@@ -117,9 +120,18 @@ def responses(*statuses: int, content: bool = True) -> dict[int | str, dict[str,
     }
 
 
+_OF_FAULT = {
+    Fault.transient: HTTPStatus.SERVICE_UNAVAILABLE,
+    Fault.permanent: HTTPStatus.INTERNAL_SERVER_ERROR,
+    Fault.foreign: HTTPStatus.CONFLICT,
+}
+
+
 def _of_input(error: InputError) -> Problem:
     if isinstance(error, StoreError):
-        return Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers=RETRY_AFTER)
+        # Only what passes by itself is worth asking again.
+        status = _OF_FAULT[error.fault]
+        return Problem(status, str(error), headers=RETRY_AFTER if status == HTTPStatus.SERVICE_UNAVAILABLE else None)
     if isinstance(error, SpecificationError):
         count = f"{len(error.errors)} fields are" if len(error.errors) > 1 else "one field is"
         return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{count} refused: see errors", error.errors)
@@ -166,12 +178,26 @@ def methods_at(app: FastAPI, path: str) -> list[str]:
     return sorted(found)
 
 
+def client_left(error: BaseException | None) -> bool:
+    """Whether the client broke the connection off, which is nobody's fault here: seen in an error or in its causes."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(client_left, error.exceptions))
+    return error is not None and (isinstance(error, ClientDisconnect) or client_left(error.__cause__))
+
+
 def _of_fault(error: Exception) -> Problem:
+    if client_left(error):
+        return _of_client()
     structlog.get_logger().error("unexpected_fault", exc_info=error)
     return Problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "the service has a fault: its log tells more under this request's X-Request-ID",
     )
+
+
+def _of_client() -> Problem:
+    structlog.get_logger().info("client_left")
+    return Problem(CLIENT_LEFT, "the client broke the connection off")
 
 
 def install(app: FastAPI) -> None:
@@ -181,6 +207,7 @@ def install(app: FastAPI) -> None:
         (InputError, lambda _, error: _of_input(error)),
         (RequestValidationError, lambda _, error: _of_validation(error)),
         (HTTPException, _of_http),
+        (ClientDisconnect, lambda *_: _of_client()),
         (Exception, lambda _, error: _of_fault(error)),
     ]
     for kind, explain in kinds:

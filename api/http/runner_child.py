@@ -63,7 +63,8 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service, which then closes this process
     threading.Thread(target=_wait_for_end, args=(ended,), daemon=True).start()
     try:
-        with open_store(options["database"]) as store:
+        # The service has made the record; one that has gone since is not to be made anew behind its back.
+        with open_store(options["database"], create=False) as store:
             evaluator = make_evaluator(options["scheduler"], options["workers"], warn=say)
             try:
                 runner = Runner(store, evaluator, DEFAULT_JOBS, say)

@@ -73,8 +73,9 @@ def serve(settings: Settings) -> None:
             address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
             structlog.get_logger().info("serving", address=address, docs=f"{address}/docs", record=repr(store))
             # The server raises its signals once more after it has ended; by then they have been heeded.
+            # One that comes before it has begun ends it too.
             for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, lambda *_: None)
+                signal.signal(number, server.handle_exit)
             server.run(sockets=[listener])
         finally:
             if runner is not None:

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.cluster import ClusterView, age
 from api.http.events import EventHub
+from api.http.problems import CLIENT_LEFT, client_left
 from ruleforge.errors import StoreError
 from ruleforge.passwords import hidden_in_log
 from ruleforge.store import Store
@@ -137,8 +138,10 @@ class Observed:
 
         try:
             await self._app(scope, receive, named)
-        except Exception:
-            if not status:  # else it was answered, and logged, as a fault of the service
+        except Exception as error:
+            if client_left(error):
+                status = status or CLIENT_LEFT
+            elif not status:  # else it was answered, and logged, as a fault of the service
                 raise
         finally:
             seconds = time.perf_counter() - began

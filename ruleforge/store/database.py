@@ -15,10 +15,12 @@ from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, QueuePool, Table, create_engine, event, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from ruleforge.errors import InputError, StoreError
 from ruleforge.passwords import hide_passwords
+from ruleforge.store.faults import sentence
+from ruleforge.store.file import RecordFile
 
 EXAMPLE = "sqlite:///ruleforge.db"
 DRIVERS = {
@@ -35,10 +37,6 @@ WRITER_LOCK = (0x72756C65, 1)
 CHUNK = 500
 
 Item = TypeVar("Item")
-
-
-class LockedError(StoreError):
-    """Another process holds the record for longer than the time to wait."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,8 @@ class Database:
     def __init__(self, address: Address, busy_timeout: float = BUSY_TIMEOUT) -> None:
         self.address = address
         self._closed = False
-        self._engine = _engine(address, busy_timeout)
+        self._file = RecordFile(address.path, address.name) if address.path is not None else None
+        self._engine = _engine(address, busy_timeout, self._file)
         # Writers of other processes look again and again for a free SQLite file, and the unlucky one waits long. The
         # threads of this process queue up instead.
         self._writers = threading.Lock() if address.backend == "sqlite" else nullcontext()
@@ -141,11 +140,15 @@ class Database:
     def _transaction(self, engine: Engine) -> Iterator[Connection]:
         if self._closed:
             raise StoreError(f"the record {self.address.name} was closed: open it again")
+        if self._file is not None:
+            self._file.check()
         try:
             with engine.begin() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise _sentence(error, self.address) from error
+            raise sentence(error, self.address.name, self.address.backend) from error
+        if self._file is not None and engine is not self._reading_engine:
+            self._file.check()  # what was committed into a file that nobody finds again was not kept
 
     @contextmanager
     def without_transaction(self) -> Iterator[Connection]:
@@ -159,7 +162,7 @@ class Database:
         self._engine.dispose()
 
 
-def _engine(address: Address, busy_timeout: float) -> Engine:
+def _engine(address: Address, busy_timeout: float, file: RecordFile | None) -> Engine:
     options: dict[str, Any] = {"json_serializer": _json_text, "json_deserializer": _json_value}
     if address.backend == "postgresql":
         # A process that was stopped inside a transaction must not hold up the others for ever.
@@ -183,6 +186,8 @@ def _engine(address: Address, busy_timeout: float) -> Engine:
     if address.backend == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    if file is not None:
+        event.listen(engine, "do_connect", file.connect)
     return engine
 
 
@@ -215,56 +220,6 @@ def _begin_sqlite(connection: Connection) -> None:
     statement = connection.get_execution_options().get("begin", "BEGIN")
     if statement is not None:
         connection.exec_driver_sql(statement)
-
-
-READ_ONLY = "is read-only: make the file and its folder writable, or copy it to a place where they are"
-
-# What SQLite calls its errors, and what they mean for the user.
-_SQLITE_FAULTS = {
-    "SQLITE_NOTADB": "is not a SQLite database: name another file",
-    "SQLITE_CORRUPT": "is damaged: restore a copy, or save what can be read with `sqlite3 FILE .recover`",
-    "SQLITE_READONLY": READ_ONLY,
-    "SQLITE_PERM": "may not be accessed: make the file and its folder writable, or name another one",
-    "SQLITE_CANTOPEN": "cannot be opened: check that the file and its folder exist and may be written",
-    "SQLITE_FULL": "cannot grow, the disk is full: make room, then try again",
-    "SQLITE_IOERR": "cannot be read or written, the disk or the network drive fails: put it on a local disk",
-}
-
-
-# What PostgreSQL calls its errors (SQLSTATE, or the beginning of it), and what they mean for the user.
-_POSTGRESQL_FAULTS = {
-    "3D000": "does not exist: create it with `createdb`, or name another one",
-    "28": "refuses the login: check user and password",
-    "42501": "may not be written by this user: ask its owner for the rights",
-    "25006": "is read-only: name the primary server",
-    "53100": "cannot grow, the server's disk is full: make room, then try again",
-    "53300": "has no connection left: stop a runner, or raise max_connections of the server",
-}
-
-
-def _sentence(error: SQLAlchemyError, address: Address) -> InputError:
-    if isinstance(error, IntegrityError):
-        return InputError(f"the record {address.name} refuses this, and nothing was written: {error.orig}")
-    if isinstance(error, DBAPIError):
-        code = getattr(error.orig, "sqlite_errorname", None) or ""
-        if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            return LockedError(
-                f"the record {address.name} is locked by another process: wait for it or stop it, then try again"
-            )
-        state = getattr(error.orig, "sqlstate", None) or ""
-        if state == "55P03":
-            return LockedError(
-                f"the record {address.name} is locked by another connection: wait for it or stop it, then try again"
-            )
-        for faults, said in ((_SQLITE_FAULTS, code), (_POSTGRESQL_FAULTS, state)):
-            for name, meaning in faults.items():
-                if said.startswith(name):
-                    return StoreError(f"the record {address.name} {meaning}")
-        remedy = "" if address.backend == "sqlite" else " (check that the server runs and that the URL is right)"
-        return StoreError(f"the record {address.name} cannot be used: {' '.join(str(error.orig).split())}{remedy}")
-    if isinstance(error, StatementError) and isinstance(error.orig, InputError):
-        return error.orig  # from _json_text
-    return StoreError(f"the record {address.name} cannot be used: {error}")
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -338,8 +338,8 @@ def finish(
     if state not in END_STATES:
         raise InputError(f"a job is finished as one of {', '.join(sorted(END_STATES))}, and {state!r} came")
     job = locked(connection, job_id, record)
-    _refuse_unless(STATES, job, f"become {state}")
     leases.check(connection, job, lease)
+    _refuse_unless(STATES, job, f"become {state}")
     add_validations(connection, job, validations)
     if library:
         add_library(connection, job_settings(connection, job), library)

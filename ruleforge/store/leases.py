@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from ruleforge.errors import StoreError
+from ruleforge.errors import Fault, StoreError
 from ruleforge.store.holders import Holder, is_gone
 from ruleforge.store.schema import jobs, leases, queue
 
@@ -26,6 +26,8 @@ LEASE_SECONDS = 8.0
 class JobHeldError(StoreError):
     """Another process runs the job. stopping: it was told to stop and will let go of the job soon."""
 
+    fault = Fault.foreign
+
     def __init__(self, message: str, *, stopping: bool) -> None:
         super().__init__(message)
         self.stopping = stopping
@@ -33,6 +35,8 @@ class JobHeldError(StoreError):
 
 class LeaseLostError(StoreError):
     """The job was taken from this process: it was paused, cancelled or taken over, and nothing was written."""
+
+    fault = Fault.foreign
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, column, inspect, select, table
 
 from ruleforge.errors import StoreError
 from ruleforge.store import schema
-from ruleforge.store.database import BUSY_TIMEOUT, READ_ONLY, Address, Database, LockedError
+from ruleforge.store.database import BUSY_TIMEOUT, Address, Database
+from ruleforge.store.faults import READ_ONLY, LockedError
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -35,14 +36,19 @@ def open_database(url: str, *, create: bool = True, busy_timeout: float = BUSY_T
     """
     address = Address.parse(url)
     with _new_file(address, create=create), _connected(address, busy_timeout) as database:
-        with database.writing(one_at_a_time=True) as connection:
-            revision = _revision(connection, address)
-            if revision is None and not create:
-                raise StoreError(f"{address.name} holds no record yet: check the name, or start a job to create one")
-            if revision is None:
-                _migrate(connection)
-            elif revision != schema.REVISION:
-                raise _other_revision(revision, address)
+        with database.reading() as connection:
+            up_to_date = _revision(connection, address) == schema.REVISION
+        if not up_to_date:  # else nothing is to be written, and nobody who writes is to be waited for
+            with database.writing(one_at_a_time=True) as connection:
+                revision = _revision(connection, address)
+                if revision is None and not create:
+                    raise StoreError(
+                        f"{address.name} holds no record yet: check the name, or start a job to create one"
+                    )
+                if revision is None:
+                    _migrate(connection)
+                elif revision != schema.REVISION:
+                    raise _other_revision(revision, address)
         if address.path is not None:
             _write_ahead(database, busy_timeout)
         return database

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import ruleforge
-from api.command_line import main
+from api.command_line.app import main
 
 # A job that ends within a second.
 SMALL = (

@@ -50,7 +50,10 @@ def make_record() -> Callable[..., None]:
     """Make a record of an older schema with these rows by table, and upgrade it to a later one."""
 
     def make(url: str, at: str, rows_of: dict[str, list[dict[str, Any]]], then: str | None = None) -> None:
-        database = Database(Address.parse(url))
+        address = Address.parse(url)
+        if address.path is not None:
+            address.path.touch()
+        database = Database(address)
         with database.writing() as connection:
             config = opening.migrations_config()
             config.attributes["connection"] = connection
