@@ -24,6 +24,7 @@ from workers.evolve import Observer, run_job, submit
 from workers.extension import extend
 from workers.scoring import rule_object
 from workers.starting import from_front
+from workers.study import end_study_of
 
 # What an observer has.
 OBSERVED = tuple(name for name in vars(Observer) if name.startswith("on_"))
@@ -181,6 +182,7 @@ def run_to_result(
     """Run a job; of one that is stopped, the front so far. KeyboardInterrupt, where nothing stops it, names the job."""
     try:
         raw = run_job(store, job, evaluator, observer=observer, stop=stop)
+        end_study_of(store, job, evaluator, stop)
     except KeyboardInterrupt as interrupt:
         interrupt.add_note(how_to_go_on(job))
         raise

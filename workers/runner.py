@@ -14,6 +14,7 @@ from ruleforge.errors import (
     EvaluatorLostError,
     Fault,
     InputError,
+    JobStopped,
     RecordReplacedError,
     RuleforgeError,
     StoreError,
@@ -21,6 +22,7 @@ from ruleforge.errors import (
 from ruleforge.search import Generation
 from ruleforge.spec import JobSpec
 from ruleforge.store import JobHeldError, JobRecord, Store, Waiting
+from workers.ended_studies import STUDY, EndedStudies
 from workers.evaluation import KIND, run_evaluation
 from workers.evaluators.interface import Evaluator, never
 from workers.evolve import SilentObserver, run_job
@@ -68,6 +70,7 @@ class Runner:
         self._suspect = ""
         # Jobs that were put back: how long each rests, and until when.
         self._rests: dict[str, tuple[float, float]] = {}
+        self._studies = EndedStudies(store)
 
     @property
     def running(self) -> int:
@@ -101,13 +104,15 @@ class Runner:
     def _look(self) -> bool:
         """Begin what waits and has a place; whether anything waits."""
         try:
-            waiting = [item for item in self._store.waiting(KINDS) if item.id not in self._active]
+            waiting = [*self._store.waiting(KINDS), *self._studies.waiting()]
+            waiting = [item for item in waiting if item.id not in self._active]
             for item in waiting:
                 before = sum(active.priority >= item.priority for active, _ in self._active.values())
                 _, until = self._rests.get(item.id, (0.0, 0.0))
                 if before < self._n_jobs and time.monotonic() >= until and self._may_begin(item):
                     # Daemons: a second signal ends the process at once, and the record is whole at any moment.
-                    thread = threading.Thread(target=self._run, args=(item,), name=f"job-{item.id}", daemon=True)
+                    work = self._judge if item.kind == STUDY else self._run
+                    thread = threading.Thread(target=work, args=(item,), name=f"job-{item.id}", daemon=True)
                     self._active[item.id] = item, thread
                     thread.start()
         except RecordReplacedError:
@@ -167,6 +172,23 @@ class Runner:
             self._say(f"Job {item.id} is {said}")
         finally:
             self.turns.leave(item.id)
+            self._studies.look_again()
+
+    def _judge(self, study: Waiting) -> None:
+        """Score the winners of a study that has ended on its test stream."""
+        self.turns.join(study.id, study.priority)
+        try:
+            self._studies.judge(
+                study.id, SharedEvaluator(self._evaluator, self.turns, study.id), self._stopping.is_set
+            )
+        except JobStopped:
+            pass  # the next runner judges it
+        except EvaluatorLostError as error:
+            self._lost = error
+        except Exception as error:  # noqa: BLE001 - a study that cannot be judged must not end the jobs
+            self._say(f"The winners of study {study.id} are not judged, {type(error).__name__}: {error}")
+        finally:
+            self.turns.leave(study.id)
 
     def _put_back(self, job: str, error: RuleforgeError) -> None:
         """The job is in the queue again, because of something that passes by itself."""

@@ -17,7 +17,7 @@ from ruleforge.family import family_class
 from ruleforge.nesting import refuse_deep
 from ruleforge.spec import JobSpec, job_spec
 from ruleforge.statistics.searches import Times, fisher_exact, log_rank, quartiles, wilson
-from ruleforge.store import END_STATES, JobHeldError, JobRecord, NewStudy, RequestKey, Store
+from ruleforge.store import END_STATES, JobHeldError, JobRecord, NewStudy, RequestKey, Store, StudyRecord
 from workers.evaluators.interface import Evaluator, never
 from workers.evolve import new_job, run_job
 from workers.observer import Observer, harmless_observer
@@ -138,11 +138,30 @@ def run_study(
                 open_jobs.remove(id)
         if open_jobs:
             time.sleep(LOOK_SECONDS)
-    record = store.study(study_id)
-    jobs = [_job_row(store, label, store.job(id)) for label, id in record.jobs]
-    if _state(jobs) in END_STATES:
-        open_test_of_study(store, record.spec_hash, jobs, evaluator, stop)
+    end_study(store, study_id, evaluator, stop)
     return study_result(store, study_id)
+
+
+def end_study(store: Store, study_id: str, evaluator: Evaluator, stop: Callable[[], bool] = never) -> bool:
+    """Judge the winners of a study on its test stream if all its jobs have ended; whether they have.
+
+    Whoever ends its last job calls it. Twice, or by two processes at once, it is the same stream and the same scores,
+    and what the record holds is not simulated again. Raises JobStopped on `stop`; nothing is recorded then.
+    """
+    record = store.study(study_id)
+    jobs = _job_rows(store, record)
+    if _state(jobs) not in END_STATES:
+        return False
+    open_test_of_study(store, record.spec_hash, jobs, evaluator, stop)
+    return True
+
+
+def end_study_of(store: Store, job_id: str, evaluator: Evaluator, stop: Callable[[], bool] = never) -> None:
+    """`end_study` of the study that a job belongs to, if it belongs to one; on `stop` a runner does it later."""
+    study_id = store.job(job_id).study
+    if study_id is not None:
+        with suppress(JobStopped):
+            end_study(store, study_id, evaluator, stop)
 
 
 def _run_one(store: Store, job_id: str, evaluator: Evaluator, observer: Observer, stop: Callable[[], bool]) -> bool:
@@ -163,9 +182,7 @@ def _run_one(store: Store, job_id: str, evaluator: Evaluator, observer: Observer
 def study_result(store: Store, study_id: str) -> dict[str, Any]:
     """What the jobs of a study say so far: one row per configuration, and every job (JSON-ready)."""
     record = store.study(study_id)
-    labelled = {id: label for label, id in record.jobs}
-    # Of a study of thousands a question for each would take a minute.
-    jobs = [_job_row(store, labelled[job.id], job) for job in store.study_jobs(record.id) if job.id in labelled]
+    jobs = _job_rows(store, record)
     labels = [item["label"] for item in record.spec.get(CONFIGURATION, ())]
     labels = labels or list(dict.fromkeys(job["configuration"] for job in jobs))
     groups = [[job for job in jobs if job["configuration"] == label] for label in labels]
@@ -180,6 +197,12 @@ def study_result(store: Store, study_id: str) -> dict[str, Any]:
         "winners": winners(store, record.spec_hash, jobs) if _state(jobs) in END_STATES else [],
         "jobs": jobs,
     }
+
+
+def _job_rows(store: Store, record: StudyRecord) -> list[dict[str, Any]]:
+    labelled = {id: label for label, id in record.jobs}
+    # Of a study of thousands a question for each would take a minute.
+    return [_job_row(store, labelled[job.id], job) for job in store.study_jobs(record.id) if job.id in labelled]
 
 
 def _state(jobs: Sequence[Mapping[str, Any]]) -> str:

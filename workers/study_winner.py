@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ruleforge.errors import RuleforgeError
+from ruleforge.errors import InputError, RuleforgeError
 from ruleforge.family import Scores, TaskFamily
 from ruleforge.language.identity import Recogniser
 from ruleforge.language.rule import Rule
@@ -84,7 +84,10 @@ def _winners(store: Store, study_hash: str, jobs: Sequence[Mapping[str, Any]]) -
         reported = job["reported"]
         if job["state"] != "succeeded" or reported is None or reported["validation_fitness"]["aggregate"] is None:
             continue
-        spec = job_spec(store.job(job["job"]).spec)
+        try:
+            spec = job_spec(store.job(job["job"]).spec)
+        except InputError:  # of a family that is not installed here, or that refuses by now what it took then
+            continue
         family = spec.family()
         # Rules are compared on the same instances: of one family, version, parameters and number.
         key = family.parameters_digest, spec.instances.validation

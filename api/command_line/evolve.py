@@ -47,6 +47,7 @@ from workers.extension import extend
 from workers.interface import database_url
 from workers.patience import PatientStore
 from workers.starting import from_front
+from workers.study import end_study_of
 
 # What Ctrl-C says while a job runs.
 PAUSING = "Pausing: the generation in flight is dropped, everything before it is recorded (again to end at once) …"
@@ -162,6 +163,7 @@ def _run(store: Store, job_id: str, evaluator: Evaluator, again: str, as_json: b
     with JobDisplay(progress()) as display, Interrupts(PAUSING) as interrupts:
         try:
             result = run_job(store, job_id, evaluator, observer=display, stop=interrupts.requested)
+            end_study_of(store, job_id, evaluator, interrupts.requested)
         except EvaluatorLostError as lost:
             note(str(lost))
             result = unfinished_result(store.job(job_id))

@@ -106,7 +106,7 @@ def study_there(server: str, given: Mapping[str, Any], detach: bool) -> dict[str
         id, shown = study["study"], ""
         note(f"Study {id}: {len(study['jobs'])} jobs at {client.url}")
         try:
-            while not detach and any(job["state"] not in (*END_STATES, "paused") for job in study["jobs"]):
+            while not detach and _goes_on(study):
                 counts = Counter(job["state"] for job in study["jobs"])
                 line = ", ".join(f"{n} {state}" for state, n in sorted(counts.items()))
                 if line != shown:
@@ -118,3 +118,11 @@ def study_there(server: str, given: Mapping[str, Any], detach: bool) -> dict[str
             note(f"Study {id} goes on at the service: the same command watches it again")
             raise typer.Exit(INTERRUPTED) from None
         return {name: value for name, value in study.items() if name != "links"}
+
+
+def _goes_on(study: Mapping[str, Any]) -> bool:
+    """Whether jobs run or wait, or its winners are still to be judged."""
+    states = {job["state"] for job in study["jobs"]}
+    if states <= END_STATES:
+        return any(winner["reported"]["test_fitness"] is None for winner in study["winners"])
+    return not states <= {*END_STATES, "paused"}

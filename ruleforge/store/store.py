@@ -297,6 +297,11 @@ class Store:
         with self._database.reading() as connection:
             return jobs.jobs_of_study(connection, study_id)
 
+    def ended_studies(self) -> list[str]:
+        """The ids of the studies all of whose jobs have ended, oldest first."""
+        with self._database.reading() as connection:
+            return studies.ended_studies(connection)
+
     def generations(self, job_id: str) -> list[dict[str, Any]]:
         """The generations of a job: number, evaluations, best, median, n_distinct, seconds, front (rule ids)."""
         with self._database.reading() as connection:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, exists, insert, select
 
 from ruleforge.errors import AmbiguousError, InputError
 from ruleforge.store.jobs import create_jobs
-from ruleforge.store.records import NewStudy, StudyRecord
+from ruleforge.store.records import END_STATES, NewStudy, StudyRecord
 from ruleforge.store.rules import begins_with
 from ruleforge.store.schema import jobs, studies, study_jobs
 
@@ -64,3 +64,14 @@ def find_study(connection: Connection, prefix: str, record: str) -> StudyRecord:
     members = tuple((member.configuration, member.id) for member in connection.execute(query))
     spec = row.spec if isinstance(row.spec, dict) else {}  # where it is damaged, its jobs are shown all the same
     return StudyRecord(row.id, spec, row.spec_hash, row.name, row.created, members)
+
+
+def ended_studies(connection: Connection) -> list[str]:
+    """The ids of the studies all of whose jobs have ended, oldest first."""
+    goes_on = (
+        exists()
+        .where(study_jobs.c.study == studies.c.number)
+        .where(jobs.c.number == study_jobs.c.job)
+        .where(jobs.c.state.not_in(END_STATES))
+    )
+    return list(connection.scalars(select(studies.c.id).where(~goes_on).order_by(studies.c.number)))
