@@ -33,7 +33,7 @@ from workers.observer import Observer, SilentObserver, harmless_observer
 from workers.patience import PatientStore
 from workers.racing import Effort, race
 from workers.scoring import RuleScore, final_records, rule_object, rule_record, score_rules
-from workers.validation import best_validated, judge, stream_seed, validate
+from workers.validation import beside_best_known, best_validated, judge, stream_seed, validate
 from workers.versions import differences, versions
 
 __all__ = ["Observer", "SilentObserver", "new_job", "run_job", "submit", "unfinished_result"]
@@ -331,6 +331,11 @@ class _Run:
             rule = Rule.parse(reported["rule"], self.family.name)
             tested = judge(self.evaluator, self.family, rule, n_test, seed, self.store, self.stop)
             reported = {**reported, "test_fitness": tested.fitness}
+        compared, beside = None, []
+        if validated:
+            compared, beside = beside_best_known(
+                self.evaluator, self.family, validated[-1], library.summaries, self.store, self.stop
+            )
         result = {
             "job": job.id,
             "task": job.task,
@@ -347,10 +352,10 @@ class _Run:
             "history": job.history,
             "stopped_by": reason,
             "effort": asdict(self.effort),
-            "compared_with": tested.compared_with if tested else None,
+            "compared_with": compared,
         }
         validations = {score.rule.id: score.summary() for score in validated}
-        records = final_records([*validated, *([tested.own] if tested else []), *library.scores])
+        records = final_records([*validated, *beside, *([tested.own] if tested else []), *library.scores])
         self.store.finish(
             job.id,
             "succeeded",

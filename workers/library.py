@@ -28,9 +28,14 @@ class OnLibrary:
     scores: list[RuleScore]
     entries: list[tuple[RuleRecord, Mapping[str, Any]]]
 
+    @property
+    def summaries(self) -> Mapping[str, Mapping[str, Any]]:
+        """By the id of the rule."""
+        return {record.id: summary for record, summary in self.entries}
+
     def of(self, rule_id: str) -> Mapping[str, Any] | None:
         """The summary of a rule, None if it was not scored to its end."""
-        return next((summary for record, summary in self.entries if record.id == rule_id), None)
+        return self.summaries.get(rule_id)
 
 
 def score_on_library(

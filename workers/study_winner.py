@@ -72,7 +72,6 @@ def winners(store: Store, study_hash: str, jobs: Sequence[Mapping[str, Any]]) ->
                 "seed": winner.job["seed"],
                 "reported": {**winner.reported, "test_fitness": tested.fitness if tested else None},
                 "verdicts": tested.verdicts if tested else [],
-                "compared_with": tested.compared_with if tested else None,
             }
         )
     return found

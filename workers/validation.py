@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +17,7 @@ import numpy as np
 
 from ruleforge.family import SPLITS, Outcome, TaskFamily
 from ruleforge.language.rule import Rule
-from ruleforge.statistics import NO_LEARNING, verdicts
+from ruleforge.statistics import NO_LEARNING, standard_error, verdicts
 from ruleforge.store import Store
 from workers.evaluators.interface import Evaluator, never
 from workers.scoring import RuleScore, score_rules
@@ -44,13 +43,12 @@ def stream_seed(specification: str, seed: int, openings: int, ancestors: int = 0
 class Tested:
     """A rule on a test stream.
 
-    fitness: its summary; verdicts: one row per comparison; compared_with: the best known rule there (all JSON-ready);
-    own: the rule's score; scores: of all rules that were compared, its own among them.
+    fitness: its summary; verdicts: one row per comparison (both JSON-ready); own: the rule's score; scores: of all rules
+    that were compared, its own among them.
     """
 
     fitness: dict[str, Any]
     verdicts: list[dict[str, Any]]
-    compared_with: dict[str, Any] | None
     own: RuleScore
     scores: list[RuleScore]
 
@@ -98,26 +96,38 @@ def judge(
         np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(len(SPLITS),))),
         same=[name for name, other in others.items() if other.id == rule.id],
     )
-    known = {name: by_id[other.id] for name, other in others.items() if name != NO_LEARNING}
-    return Tested(by_id[rule.id].summary(), found, _compared(by_id[rule.id], known, found), by_id[rule.id], scores)
+    return Tested(by_id[rule.id].summary(), found, by_id[rule.id], scores)
 
 
-def _compared(
-    own: RuleScore, known: Mapping[str, RuleScore], rows: Sequence[Mapping[str, Any]]
-) -> dict[str, Any] | None:
-    """The rule beside the best known one on the test instances."""
-    finite = {name: score for name, score in known.items() if score.outcome is Outcome.ok}
-    if not finite or own.outcome is not Outcome.ok:
-        return None
-    statistic = own.statistic
-    name = max(finite, key=lambda each: statistic.value(finite[each].fitness))
-    row = next(row for row in rows if row["against"] == name and row["statistic"] == statistic.name)
-    n = len(own.fitness)
-    error = float(np.std(own.fitness - finite[name].fitness, ddof=1)) / math.sqrt(n) if n > 1 else None
+def beside_best_known(
+    evaluator: Evaluator,
+    family: TaskFamily,
+    champion: RuleScore,
+    library: Mapping[str, Mapping[str, Any]],
+    store: Store,
+    stop: Callable[[], bool] = never,
+) -> tuple[dict[str, Any] | None, list[RuleScore]]:
+    """`compared_with` of earlier versions: the champion beside the best known rule, both on the validation instances.
+
+    champion: its validation score; library: summaries there by id of the rule, by which the best of the known rules is
+    found, so that it alone has to be scored. Also its score. None where one of the two is not finite. What a job says
+    about its rules stands in its verdicts.
+    """
+    known = {name: each.rule for name, each in type(family).known_rules().items()}
+    figures = {name: (library.get(rule.id) or {}).get("aggregate") for name, rule in known.items()}
+    ranked = {name: figure for name, figure in figures.items() if figure is not None}
+    if not ranked or champion.outcome is not Outcome.ok:
+        return None, []
+    name = max(ranked, key=lambda each: ranked[each])
+    (score,) = validate(evaluator, family, [known[name]], len(champion.fitness), store, stop)
+    if score.outcome is not Outcome.ok:
+        return None, [score]
+    statistic = champion.statistic
+    difference = statistic.value(champion.fitness) - statistic.value(score.fitness)
     return {
         "known_as": name,
-        "rule": finite[name].rule.text,
-        "test_fitness": finite[name].summary(),
-        "champion_minus_known": row["difference"],
-        "standard_error": error if statistic.is_mean else None,
-    }
+        "rule": score.rule.text,
+        "validation_fitness": score.summary(),
+        "champion_minus_known": difference,
+        "standard_error": standard_error(champion.fitness, score.fitness, statistic, np.random.default_rng(0)),
+    }, [score]

@@ -58,11 +58,11 @@ def _reported(result: Mapping[str, Any]) -> list[str]:
         lines.append(
             "It left the finite numbers on a test instance, where it ranks last: it is called better than no other."
         )
-    return [*lines, *verdict_lines(rows, result.get("compared_with"))]
+    return [*lines, *verdict_lines(rows, result["task"])]
 
 
-def verdict_lines(rows: Sequence[Mapping[str, Any]], compared: Mapping[str, Any] | None) -> list[str]:
-    """The verdicts in words: against no learning, the best known rule, and the others counted."""
+def verdict_lines(rows: Sequence[Mapping[str, Any]], task: str) -> list[str]:
+    """The verdicts in words: against no learning, the known rule that is best there, and the others counted."""
     judged = [row for row in rows if row["statistic"] != "failures"]
     lines = []
     for row in judged:
@@ -71,10 +71,13 @@ def verdict_lines(rows: Sequence[Mapping[str, Any]], compared: Mapping[str, Any]
             silent = row["verdict"] == "better" or row["difference"] is None
             learned = "" if silent else "Nothing was learned: "
             lines.append(f"{learned}{_sentence(row, learned == '')}")
-    best = compared["known_as"] if compared else None
-    for row in judged:
-        if row["against"] == best and compared is not None and row["test"] != "the same rule":
-            lines.append(f"{_sentence(row, True)} That is the best known rule here: {compared['rule']}.")
+    # The lower the difference, the higher the known rule.
+    known = [row for row in judged if row["against"] != NO_LEARNING and row["difference"] is not None]
+    closest = min(known, key=lambda row: row["difference"], default=None)
+    best = None if closest is None else closest["against"]
+    if closest is not None and closest["test"] != "the same rule":
+        rule = family_class(task).known_rules()[closest["against"]].rule.text
+        lines.append(f"{_sentence(closest, True)} That is the best known rule here: {rule}.")
     others = [row["verdict"] for row in judged if row["against"] not in (NO_LEARNING, best)]
     if others:
         counts = [f"{text} {others.count(verdict)}" for verdict, text in VERDICTS.items() if verdict in others]

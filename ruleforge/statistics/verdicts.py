@@ -19,6 +19,7 @@ from ruleforge.statistics.resampling import (
     Reduction,
     bootstraps,
     sign_flip,
+    skewness_corrected,
 )
 from ruleforge.statistics.searches import wilson
 from ruleforge.statistics.statistic import Statistic
@@ -28,6 +29,7 @@ LEVEL = 0.05
 POWER = 0.8
 NO_LEARNING = "no learning"
 FAILURES = "failures"
+TEST_OF_MEANS = "sign-flip permutation of paired differences, and a bootstrap corrected for their skewness"
 
 # `not_worse`: of the distance from no learning to the best known rule, so much may be lost; from so many instances.
 MARGIN = 0.1
@@ -64,9 +66,10 @@ def verdicts(
     anything that either rule reached anywhere, and is never better. same: names of others that are the rule itself,
     which need no test.
 
-    Means are compared by a sign-flip permutation of the paired differences, other statistics by the paired bootstrap,
-    numbers of failures by McNemar's exact test (Psychometrika 12:153, 1947). p_corrected: after Holm (Scand. J. Stat.
-    6:65, 1979) over all rows. detectable: the smallest difference that is called better in POWER of all draws of n
+    Means are compared by a sign-flip permutation of the paired differences and, because that takes them to be
+    symmetric, by a bootstrap that is corrected for skewness: the larger p counts. Other statistics are compared by the
+    paired bootstrap, numbers of failures by McNemar's exact test (Psychometrika 12:153, 1947). p_corrected: after Holm
+    (Scand. J. Stat. 6:65, 1979) over all rows. detectable: the smallest difference that is called better in POWER of all draws of n
     instances, at LEVEL corrected for all rows.
     """
     different = {name: other for name, other in others.items() if name not in same}
@@ -134,12 +137,12 @@ def _compared(
     if rows.shape[1] > 1 and pairs:
         resamples = RESAMPLES_OF_INTERVAL if statistic.is_mean else RESAMPLES_OF_TEST
         drawn = list(bootstraps([_difference(statistic, pair) for pair in pairs], rows.shape[1], generator, resamples))
-    kind = "sign-flip permutation of paired differences" if statistic.is_mean else "paired bootstrap"
+    kind = TEST_OF_MEANS if statistic.is_mean else "paired bootstrap"
     found = []
     for place, (name, pair, resampled) in enumerate(zip(others, pairs, drawn, strict=True), 1):
         p = 1.0
         if resampled is not None:
-            p = sign_flip(pair[0] - pair[1], generator) if statistic.is_mean else resampled.p()
+            p = _p_of_means(pair[0] - pair[1], generator) if statistic.is_mean else resampled.p()
         found.append(
             _Comparison(
                 name,
@@ -154,6 +157,11 @@ def _compared(
             )
         )
     return found
+
+
+def _p_of_means(differences: NDArray[np.float64], generator: np.random.Generator) -> float:
+    """The larger p of two: sign flips are exact where differences are symmetric, and say too much where they are not."""
+    return max(sign_flip(differences, generator), skewness_corrected(differences, generator))
 
 
 def _difference(statistic: Statistic, pair: NDArray[np.float64]) -> Reduction:
@@ -225,6 +233,24 @@ def holm(p: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(p) - rank) * p[place]))
         corrected[place] = largest
     return corrected
+
+
+def standard_error(
+    first: NDArray[np.float64], second: NDArray[np.float64], statistic: Statistic, generator: np.random.Generator
+) -> float | None:
+    """Of the difference of the statistic of two rules over the same instances, both (n,) float64 and finite.
+
+    Of means from the paired differences, of other statistics by the paired bootstrap; None of a single instance.
+    """
+    n = len(first)
+    if n < 2:
+        return None
+    if statistic.is_mean:
+        return float(np.std(first - second, ddof=1)) / math.sqrt(n)
+    pair = np.array([first, second])
+    pair = pair[:, np.lexsort(pair[::-1])]
+    (drawn,) = bootstraps([_difference(statistic, pair)], n, generator, RESAMPLES_OF_INTERVAL)
+    return drawn.standard_error
 
 
 def not_worse(
