@@ -66,6 +66,7 @@ def winners(store: Store, study_hash: str, jobs: Sequence[Mapping[str, Any]]) ->
             tested = None
         found.append(
             {
+                "task": winner.family.name,
                 "context": winner.family.parameters_digest,
                 "configuration": winner.job["configuration"],
                 "job": winner.job["job"],

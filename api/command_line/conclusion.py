@@ -78,8 +78,11 @@ def verdict_lines(rows: Sequence[Mapping[str, Any]], task: str) -> list[str]:
     if closest is not None and closest["test"] != "the same rule":
         rule = family_class(task).known_rules()[closest["against"]].rule.text
         lines.append(f"{_sentence(closest, True)} That is the best known rule here: {rule}.")
-    others = [row["verdict"] for row in judged if row["against"] not in (NO_LEARNING, best)]
-    if others:
+    rest = [row for row in judged if row["against"] not in (NO_LEARNING, best) and row["test"] != "the same rule"]
+    others = [row["verdict"] for row in rest]
+    if len(others) == 1:
+        lines.append(f"It is {VERDICTS[others[0]]} {rest[0]['against']}, the other known rule.")
+    elif others:
         counts = [f"{text} {others.count(verdict)}" for verdict, text in VERDICTS.items() if verdict in others]
         lines.append(f"Of the {len(others)} other known rules it is {', '.join(counts)}.")
     return lines

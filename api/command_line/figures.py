@@ -34,12 +34,30 @@ def unseen(value: Mapping[str, Any] | None, digits: int) -> str:
     return f"{number(aggregate, digits)}{spread} (n={n})"
 
 
+def meaning_of(value: Mapping[str, Any] | None) -> str:
+    """What the number that `unseen` writes is, and its spread: for the head of a table or the name of a row."""
+    name = (value or {}).get("statistic") or "mean"
+    return "mean ± s.e." if name == "mean" else f"{name.replace('_', ' ')} [95 % interval]"
+
+
 def mean_of(value: Mapping[str, Any] | None, digits: int) -> str:
     """Mean ± standard error, which stands beside a statistic that is not the mean."""
     if not value or value["mean"] is None:
         return "–"
     error = value["standard_error"]
     return number(value["mean"], digits) + ("" if error is None else f" ± {number(error, digits)}")
+
+
+def described(value: Mapping[str, Any] | None, digits: int) -> str:
+    """`unseen`, what it is and, where it is no mean, mean and failures beside it."""
+    said = unseen(value, digits)
+    if not value or value["aggregate"] is None:
+        return said
+    if (meaning := meaning_of(value)) == "mean ± s.e.":
+        return f"{said}, {meaning}" if value["n"] > 1 else said
+    failures = value.get("failures")
+    failed = "" if failures is None else f"; failures {failures}"
+    return f"{said}, {meaning}; mean {mean_of(value, digits)}{failed}"
 
 
 def known(item: Mapping[str, Any]) -> str:

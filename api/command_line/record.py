@@ -15,6 +15,7 @@ from rich.text import Text
 
 from api.command_line.app import Database, Json, Server, app, print_json, screen
 from api.command_line.display import digits_for, note, number, rule_cell, validation
+from api.command_line.figures import meaning_of
 from api.command_line.interrupts import Interrupts
 from api.command_line.listing import Column, listing
 from api.command_line.places import Place, place
@@ -202,7 +203,9 @@ def _table_of(console: Console, digest: str, context: dict[str, Any], items: lis
         )
         for item in items
     ]
-    title = f"{context['task']}, {parameters_said(context)} (context {digest}; fitness: higher is better)"
+    seen = next((each for item in items if (each := item["library_fitness"] or item["validation_fitness"])), None)
+    said = f"; library, validation: {meaning_of(seen)}" if seen else ""
+    title = f"{context['task']}, {parameters_said(context)} (context {digest}; fitness: higher is better{said})"
     table = listing(console, title, columns, rows)
     missing = sum(item["library_fitness"] is None for item in items)
     if not missing:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from api.command_line.app import Database, Json, Server, Settings, Task, Workers, app, print_json, screen
 from api.command_line.display import digits_for, number, plain_table, rule_cell, validation
+from api.command_line.figures import mean_of, meaning_of
 from api.command_line.interrupts import Interrupts
 from api.command_line.places import place, tasks_here
 from api.command_line.remote import evaluate_there, one_place
@@ -141,12 +142,14 @@ def evaluate(
         return
     digits = digits_for([item["aggregate"] for item in found])
     table = plain_table(f"{task}, {split} split, seed {seed} (fitness: higher is better)")
-    for title in ("fitness", "mean ± s.e.", "outcome", "complexity", "rule = known as"):
+    meaning = meaning_of(found[0])
+    of_means = meaning == "mean ± s.e."
+    for title in ("fitness" if of_means else meaning, "mean ± s.e.", "outcome", "complexity", "rule = known as"):
         table.add_column(title, overflow="fold", justify="left" if title[0] in "or" else "right")
     for item in found:
         table.add_row(
-            number(item["aggregate"], digits),
-            validation(item, digits),
+            number(item["aggregate"], digits) if of_means else validation(item, digits),
+            validation(item, digits) if of_means else mean_of(item, digits),
             item["outcome"],
             str(item["complexity"]),
             rule_cell(item).append(_metrics(item["metrics"]), "dim"),

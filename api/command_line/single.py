@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from api.command_line.display import digits_for, known, nearest, number, validation
+from api.command_line.figures import described, digits_for, known, nearest, number
 from workers.origin import ALWAYS
 
 
@@ -45,12 +45,12 @@ def _add_context(table: Table, measured: Mapping[str, Any], context: Mapping[str
     """What was measured in a context, the test figures beside the validation that they belong to, and who found it."""
     table.add_row()
     table.add_row("context", Text(f"{context['context']}: {parameters_said(context)}"))
-    table.add_row("library fitness", Text(validation(measured["library_fitness"], digits)))
+    table.add_row("library fitness", Text(described(measured["library_fitness"], digits)))
     table.add_row("training fitness", number(measured["fitness"], digits))
-    table.add_row("validation fitness", Text(validation(measured["validation_fitness"], digits)))
+    table.add_row("validation fitness", Text(described(measured["validation_fitness"], digits)))
     tested = [job for job in context["jobs"] if job["test_fitness"] is not None]
     for job in tested:
-        table.add_row("test fitness", Text(f"{validation(job['test_fitness'], digits)}, reported by job {job['job']}"))
+        table.add_row("test fitness", Text(f"{described(job['test_fitness'], digits)}, reported by job {job['job']}"))
     if measured["validation_fitness"] is not None and not tested:
         table.add_row("test fitness", "–, because no job reported it")
     jobs = context["jobs"]

@@ -109,7 +109,7 @@ def _figure(value: Mapping[str, Any]) -> str:
     return f"{mean_of(value, digits_for([value['mean']]))} (n={value['n']})" if value["n"] else number(None)
 
 
-def _winner_lines(winner: Mapping[str, Any], task: str) -> list[str]:
+def _winner_lines(winner: Mapping[str, Any]) -> list[str]:
     """The winner of a context in words, never its validation figure without that of the test."""
     rule = winner["reported"]
     where = f"{winner['configuration']}, seed {winner['seed']}"
@@ -120,7 +120,7 @@ def _winner_lines(winner: Mapping[str, Any], task: str) -> list[str]:
     return [
         f"Winner, chosen by validation: {rule['rule']} ({where}). Validation {unseen(chosen, digits)}; "
         f"test, a fresh stream of the study: {unseen(test, digits)}.",
-        *verdict_lines(winner["verdicts"], task),
+        *verdict_lines(winner["verdicts"], winner["task"]),
     ]
 
 

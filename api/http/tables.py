@@ -50,13 +50,14 @@ def front_table(front: Iterable[RuleObject]) -> str:
     """One line for each rule, simplest first."""
     plain = ("id", "behaviour", "rule", "complexity", "fitness", "outcome", "known_as", "known_factor")
     validated = ("aggregate", "mean", "standard_error", "n")
-    head = [*plain, *(f"validation_{name}" for name in validated)]
+    head = [*plain, *(f"validation_{name}" for name in (*validated, "statistic", "low", "high"))]
     return _csv(
         head,
         (
             [
                 *(getattr(rule, name) for name in plain),
-                *(getattr(rule.validation_fitness, name, None) for name in validated),
+                *(getattr(rule.validation_fitness, name, None) for name in (*validated, "statistic")),
+                *(getattr(rule.validation_fitness, "interval", None) or (None, None)),
             ]
             for rule in front
         ),
@@ -70,15 +71,17 @@ def _plain(text: str) -> str:
 
 def latex_table(front: Iterable[RuleObject]) -> str:
     """A tabular of the front, which needs amsmath."""
-    rows = []
+    rows, meaning = [], "validation"
     for rule in front:
         seen = rule.validation_fitness
         validation = NONE_LATEX if seen is None else _latex_unseen(seen)
+        if seen is not None and seen.statistic not in (None, "mean"):
+            meaning = _plain(f"validation, {seen.statistic.replace('_', ' ')} [95 % interval]")
         formula = rf"$\displaystyle {rule.latex}$" if rule.latex else rf"\texttt{{{_plain(rule.rule)}}}"
         known = _plain(rule.known_as or "")
         cells = (str(rule.complexity), latex_measured(rule.fitness, None), validation, formula, known)
         rows.append(" & ".join(cells) + r" \\" + "\n")
-    head = r"complexity & training & validation & rule & known as \\" + "\n\\hline\n"
+    head = rf"complexity & training & {meaning} & rule & known as \\" + "\n\\hline\n"
     return f"\\begin{{tabular}}{{rrrll}}\n{head}{''.join(rows)}\\end{{tabular}}\n"
 
 

@@ -160,6 +160,30 @@ def sign_flip(differences: NDArray[np.float64], generator: np.random.Generator) 
     return (extreme + 1) / (RESAMPLES_OF_TEST + 1)
 
 
+def exchange(reduction: Reduction, n: int, generator: np.random.Generator) -> float:
+    """Two-sided p of the hypothesis that two rules are alike: that on each instance either could have had either fitness.
+
+    reduction: takes how often each of 2n values counts, those of the first rule before those of the second,
+    (n_resamples, 2n) int64, and gives a statistic of them. Its difference between the two rules is compared with that of
+    every way to exchange them on some of the n instances, up to EXACT_UP_TO of these, else of RESAMPLES_OF_TEST drawn
+    ones, the observed one counted in. For the mean it is `sign_flip`.
+    """
+    first = np.repeat([[1, 0]], [n, n], axis=1)
+    observed = abs(float((reduction(first) - reduction(1 - first))[0]))
+    limit = observed * (1 - ALIKE)
+    exact = n <= EXACT_UP_TO
+    total = 2**n if exact else RESAMPLES_OF_TEST
+    extreme = 0
+    for begin, end in _shares(total, 2 * n):
+        if exact:
+            own = (np.arange(begin, end)[:, None] >> np.arange(n)) & 1
+        else:
+            own = generator.integers(0, 2, size=(end - begin, n), dtype=np.int64)
+        counts = np.concatenate([own, 1 - own], axis=1)
+        extreme += int(np.sum(np.abs(reduction(counts) - reduction(1 - counts)) >= limit))
+    return extreme / total if exact else (extreme + 1) / (total + 1)
+
+
 def skewness_corrected(differences: NDArray[np.float64], generator: np.random.Generator) -> float:
     """Two-sided p of the hypothesis that differences, (n,) float64, have mean 0, however skew they are.
 

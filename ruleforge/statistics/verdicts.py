@@ -18,6 +18,7 @@ from ruleforge.statistics.resampling import (
     Bootstrap,
     Reduction,
     bootstraps,
+    exchange,
     sign_flip,
     skewness_corrected,
 )
@@ -30,6 +31,7 @@ POWER = 0.8
 NO_LEARNING = "no learning"
 FAILURES = "failures"
 TEST_OF_MEANS = "sign-flip permutation of paired differences, and a bootstrap corrected for their skewness"
+TEST_OF_TAILS = "paired bootstrap, and exchange of the two rules"
 
 # `not_worse`: of the distance from no learning to the best known rule, so much may be lost; from so many instances.
 MARGIN = 0.1
@@ -67,9 +69,10 @@ def verdicts(
     which need no test.
 
     Means are compared by a sign-flip permutation of the paired differences and, because that takes them to be
-    symmetric, by a bootstrap that is corrected for skewness: the larger p counts. Other statistics are compared by the
-    paired bootstrap, numbers of failures by McNemar's exact test (Psychometrika 12:153, 1947). p_corrected: after Holm
-    (Scand. J. Stat. 6:65, 1979) over all rows. detectable: the smallest difference that is called better in POWER of all draws of n
+    symmetric, by a bootstrap that is corrected for skewness: the larger p counts. So it does of other statistics, which
+    are compared by the paired bootstrap and by exchanging the two rules, as sign flips do. Numbers of failures are
+    compared by McNemar's exact test (Psychometrika 12:153, 1947). p_corrected: after Holm (Scand. J. Stat. 6:65, 1979)
+    over all rows. detectable: the smallest difference that is called better in POWER of all draws of n
     instances, at LEVEL corrected for all rows.
     """
     different = {name: other for name, other in others.items() if name not in same}
@@ -137,12 +140,12 @@ def _compared(
     if rows.shape[1] > 1 and pairs:
         resamples = RESAMPLES_OF_INTERVAL if statistic.is_mean else RESAMPLES_OF_TEST
         drawn = list(bootstraps([_difference(statistic, pair) for pair in pairs], rows.shape[1], generator, resamples))
-    kind = TEST_OF_MEANS if statistic.is_mean else "paired bootstrap"
+    kind = TEST_OF_MEANS if statistic.is_mean else TEST_OF_TAILS
     found = []
     for place, (name, pair, resampled) in enumerate(zip(others, pairs, drawn, strict=True), 1):
         p = 1.0
         if resampled is not None:
-            p = _p_of_means(pair[0] - pair[1], generator) if statistic.is_mean else resampled.p()
+            p = _p_of_means(pair, generator) if statistic.is_mean else _p_of_tails(statistic, pair, resampled, generator)
         found.append(
             _Comparison(
                 name,
@@ -159,9 +162,18 @@ def _compared(
     return found
 
 
-def _p_of_means(differences: NDArray[np.float64], generator: np.random.Generator) -> float:
+def _p_of_means(pair: NDArray[np.float64], generator: np.random.Generator) -> float:
     """The larger p of two: sign flips are exact where differences are symmetric, and say too much where they are not."""
+    differences = pair[0] - pair[1]
     return max(sign_flip(differences, generator), skewness_corrected(differences, generator))
+
+
+def _p_of_tails(
+    statistic: Statistic, pair: NDArray[np.float64], drawn: Bootstrap, generator: np.random.Generator
+) -> float:
+    """The larger p of two: the bootstrap says too much of rules that differ on a few instances alone."""
+    both = np.concatenate(pair)
+    return max(drawn.p(), exchange(lambda counts: statistic.of_resamples(both, counts), pair.shape[1], generator))
 
 
 def _difference(statistic: Statistic, pair: NDArray[np.float64]) -> Reduction:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from api.command_line.conclusion import conclusion
 from ruleforge.errors import InputError, SpecificationError
 from ruleforge.search_settings import METHODS
 from ruleforge.spec import job_spec
@@ -421,3 +422,51 @@ def test_it_can_be_deleted_at_its_new_end_and_not_before():
         assert any(found.found for found in kept)
         # What no job found are the known rules, which were scored on the library.
         assert all(found.found or (found.rule.known_as and found.library) for found in kept)
+
+
+class OfTheTest(SerialEvaluator):
+    """Notes the seeds of the test streams that are asked for, and the instances."""
+
+    def __init__(self):
+        super().__init__()
+        self.keys = []
+
+    def answer(self, request):
+        self.keys += [str(key) for key in request.keys if key.split == "test"]
+        return super().answer(request)
+
+
+@pytest.mark.parametrize("racing", [True, False])
+def test_a_job_that_is_taken_further_opens_a_fresh_test_stream_each_time(racing):
+    """Whether the larger limit changed the reported rule or not: the first stream has been looked at."""
+    seen: list[set[str]] = []
+    with open_store("sqlite://") as store:
+        job = submit(store, specification(seed=2, racing=racing, generations=2))
+        for openings, limit in enumerate((2, 4, 5), 1):
+            if limit > 2:
+                extend(store, job, {"generations": limit})
+                assert store.job(job).test_openings == openings - 1
+            evaluator = OfTheTest()
+            result = run(store, job, evaluator)
+            assert result["test_openings"] == store.job(job).test_openings == openings
+            assert evaluator.keys
+            assert not set(evaluator.keys) & set().union(*seen)
+            seen.append(set(evaluator.keys))
+            again = f"this is opening {openings}, each of a fresh stream"
+            assert (again in conclusion(result)) == (openings > 1)
+        once_more = OfTheTest()
+        assert run(store, job, once_more) == result
+        assert once_more.keys == []
+
+
+def test_taken_further_twice_it_opens_the_same_streams_in_any_record():
+    found = []
+    for _ in range(2):
+        with open_store("sqlite://") as store:
+            job = submit(store, specification(seed=2, generations=2))
+            run(store, job)
+            extend(store, job, {"generations": 4})
+            found.append(run(store, job))
+    first, second = found
+    assert first["reported"] == second["reported"]
+    assert first["verdicts"] == second["verdicts"]
