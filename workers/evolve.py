@@ -331,7 +331,8 @@ class _Run:
             rule = Rule.parse(reported["rule"], self.family.name)
             tested = judge(self.evaluator, self.family, rule, n_test, seed, self.store, self.stop)
             reported = {**reported, "test_fitness": tested.fitness}
-        compared, beside = None, []
+        compared: dict[str, Any] | None = None
+        beside: list[RuleScore] = []
         if validated:
             compared, beside = beside_best_known(
                 self.evaluator, self.family, validated[-1], library.summaries, self.store, self.stop

@@ -178,9 +178,7 @@ class Runner:
         """Score the winners of a study that has ended on its test stream."""
         self.turns.join(study.id, study.priority)
         try:
-            self._studies.judge(
-                study.id, SharedEvaluator(self._evaluator, self.turns, study.id), self._stopping.is_set
-            )
+            self._studies.judge(study.id, SharedEvaluator(self._evaluator, self.turns, study.id), self._stopping.is_set)
         except JobStopped:
             pass  # the next runner judges it
         except EvaluatorLostError as error:

@@ -43,8 +43,8 @@ def stream_seed(specification: str, seed: int, openings: int, ancestors: int = 0
 class Tested:
     """A rule on a test stream.
 
-    fitness: its summary; verdicts: one row per comparison (both JSON-ready); own: the rule's score; scores: of all rules
-    that were compared, its own among them.
+    fitness: its summary; verdicts: one row per comparison (both JSON-ready); own: the rule's score; scores: of all
+    rules that were compared, its own among them.
     """
 
     fitness: dict[str, Any]

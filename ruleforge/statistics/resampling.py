@@ -27,6 +27,8 @@ ALIKE = 1e-12
 
 # How often each row was drawn, (n_resamples, n) int64, → a statistic of each resample, (n_resamples,) float64.
 Reduction = Callable[[NDArray[np.int64]], NDArray[np.float64]]
+# On which instances each of two rules keeps its own fitness, (n_exchanges, n) bool, → their difference, (n_exchanges,).
+Exchange = Callable[[NDArray[np.bool_]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,8 @@ class Bootstrap:
 
     @property
     def degenerate(self) -> bool:
-        """Every replicate is the same number: the sample says nothing about its spread."""
-        return bool(self.replicates[0] == self.replicates[-1])
+        """Every replicate is the same number, but for rounding: the sample says nothing about its spread."""
+        return bool(self.replicates[-1] - self.replicates[0] <= ALIKE * abs(self.estimate))
 
     def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float]:
         """The two-sided interval, (estimate, estimate) if degenerate."""
@@ -61,15 +63,16 @@ class Bootstrap:
 
     def p(self) -> float:
         """Two-sided p of the hypothesis that the statistic is 0: 1 − the confidence whose interval just reaches 0."""
+        least = 2 / (len(self.replicates) + 1)
         if self.degenerate:
-            return 1.0
+            return 1.0 if self.estimate == 0.0 else least
         share = self._share_below(0.0)
         bias = self._bias
         distance = NORMAL.inv_cdf(share) - bias
         stretch = 1 + self.acceleration * distance
         below = NORMAL.cdf(distance / stretch - bias) if stretch > 0 else share
         # No p is smaller than the number of resamples can show.
-        return min(1.0, max(2 * min(below, 1 - below), 2 / (len(self.replicates) + 1)))
+        return min(1.0, max(2 * min(below, 1 - below), least))
 
     @property
     def _bias(self) -> float:
@@ -160,27 +163,23 @@ def sign_flip(differences: NDArray[np.float64], generator: np.random.Generator) 
     return (extreme + 1) / (RESAMPLES_OF_TEST + 1)
 
 
-def exchange(reduction: Reduction, n: int, generator: np.random.Generator) -> float:
-    """Two-sided p of the hypothesis that two rules are alike: that on each instance either could have had either fitness.
+def exchange(difference: Exchange, n: int, generator: np.random.Generator) -> float:
+    """Two-sided p of the hypothesis that two rules are alike: on each instance either could have had either fitness.
 
-    reduction: takes how often each of 2n values counts, those of the first rule before those of the second,
-    (n_resamples, 2n) int64, and gives a statistic of them. Its difference between the two rules is compared with that of
-    every way to exchange them on some of the n instances, up to EXACT_UP_TO of these, else of RESAMPLES_OF_TEST drawn
-    ones, the observed one counted in. For the mean it is `sign_flip`.
+    Their difference is compared with that after every way to exchange them on some of the n instances, up to
+    EXACT_UP_TO of these, else after RESAMPLES_OF_TEST drawn ones, the observed one counted in. Of means it is
+    `sign_flip`.
     """
-    first = np.repeat([[1, 0]], [n, n], axis=1)
-    observed = abs(float((reduction(first) - reduction(1 - first))[0]))
-    limit = observed * (1 - ALIKE)
+    limit = abs(float(difference(np.ones((1, n), dtype=bool))[0])) * (1 - ALIKE)
     exact = n <= EXACT_UP_TO
     total = 2**n if exact else RESAMPLES_OF_TEST
     extreme = 0
     for begin, end in _shares(total, 2 * n):
         if exact:
-            own = (np.arange(begin, end)[:, None] >> np.arange(n)) & 1
+            kept = (np.arange(begin, end)[:, None] >> np.arange(n)) & 1 == 1
         else:
-            own = generator.integers(0, 2, size=(end - begin, n), dtype=np.int64)
-        counts = np.concatenate([own, 1 - own], axis=1)
-        extreme += int(np.sum(np.abs(reduction(counts) - reduction(1 - counts)) >= limit))
+            kept = generator.integers(0, 2, size=(end - begin, n), dtype=np.int8) == 1
+        extreme += int(np.sum(np.abs(difference(kept)) >= limit))
     return extreme / total if exact else (extreme + 1) / (total + 1)
 
 
@@ -192,6 +191,10 @@ def skewness_corrected(differences: NDArray[np.float64], generator: np.random.Ge
     """
     n = len(differences)
     centred = np.sort(differences)
+    largest = float(np.max(np.abs(centred)))
+    if largest == 0.0:
+        return 1.0
+    centred = centred / largest  # so that no power of them is lost
     mean = float(np.sum(centred)) / n
     centred = centred - mean
     spread = math.sqrt(float(np.sum(centred**2)) / n)

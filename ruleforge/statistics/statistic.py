@@ -51,8 +51,31 @@ class Statistic:
         if self.weights is None:
             return np.asarray(np.sum(counts * fitness, axis=1) / size)
         order = np.argsort(fitness, kind="stable")
-        up_to = np.concatenate([[0.0], np.cumsum(self.weights(size))])[np.cumsum(counts[:, order], axis=1)]
-        return np.asarray(np.sum(np.diff(up_to, axis=1, prepend=0.0) * fitness[order], axis=1))
+        up_to = self._weight_up_to(size)[np.cumsum(counts[:, order], axis=1)]
+        gaps = np.diff(fitness[order])
+        return np.asarray(fitness[order[-1]] * up_to[:, -1] - np.sum(up_to[:, :-1] * gaps, axis=1))
+
+    def of_exchanges(self, pair: NDArray[np.float64], kept: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """How much higher the first of two rules is, once they are exchanged on the instances that are not kept.
+
+        pair: (2, n) float64; kept: (n_exchanges, n); the result: (n_exchanges,) float64.
+        """
+        if self.weights is None:
+            differences = pair[0] - pair[1]
+            return np.asarray(np.sum(np.where(kept, differences, -differences), axis=1) / len(differences))
+        n = pair.shape[1]
+        both = np.concatenate(pair)
+        order = np.argsort(both, kind="stable")
+        weight = self._weight_up_to(n)
+        own = np.cumsum(np.concatenate([kept, ~kept], axis=1)[:, order[:-1]], axis=1, dtype=np.intp)
+        # What the first does not have of the lowest 1, 2, … of both, the second has; with all of both each has n.
+        ahead = weight[np.arange(1, 2 * n) - own] - weight[own]
+        return np.asarray(np.sum(ahead * np.diff(both[order]), axis=1))
+
+    def _weight_up_to(self, size: int) -> NDArray[np.float64]:
+        """Sum of the weights of the lowest 0, 1, … size, (size + 1,) float64."""
+        assert self.weights is not None
+        return np.concatenate([[0.0], np.cumsum(self.weights(size))])
 
     def interval(
         self, fitness: NDArray[np.float64], generator: np.random.Generator, confidence: float = CONFIDENCE

@@ -145,7 +145,11 @@ def _compared(
     for place, (name, pair, resampled) in enumerate(zip(others, pairs, drawn, strict=True), 1):
         p = 1.0
         if resampled is not None:
-            p = _p_of_means(pair, generator) if statistic.is_mean else _p_of_tails(statistic, pair, resampled, generator)
+            p = (
+                _p_of_means(pair, generator)
+                if statistic.is_mean
+                else _p_of_tails(statistic, pair, resampled, generator)
+            )
         found.append(
             _Comparison(
                 name,
@@ -163,7 +167,7 @@ def _compared(
 
 
 def _p_of_means(pair: NDArray[np.float64], generator: np.random.Generator) -> float:
-    """The larger p of two: sign flips are exact where differences are symmetric, and say too much where they are not."""
+    """The larger p of two: flipped signs are exact where differences are symmetric, and too sure where they are not."""
     differences = pair[0] - pair[1]
     return max(sign_flip(differences, generator), skewness_corrected(differences, generator))
 
@@ -171,9 +175,8 @@ def _p_of_means(pair: NDArray[np.float64], generator: np.random.Generator) -> fl
 def _p_of_tails(
     statistic: Statistic, pair: NDArray[np.float64], drawn: Bootstrap, generator: np.random.Generator
 ) -> float:
-    """The larger p of two: the bootstrap says too much of rules that differ on a few instances alone."""
-    both = np.concatenate(pair)
-    return max(drawn.p(), exchange(lambda counts: statistic.of_resamples(both, counts), pair.shape[1], generator))
+    """The larger p of two: the bootstrap is too sure of rules that differ on a few instances alone."""
+    return max(drawn.p(), exchange(lambda kept: statistic.of_exchanges(pair, kept), pair.shape[1], generator))
 
 
 def _difference(statistic: Statistic, pair: NDArray[np.float64]) -> Reduction:

@@ -15,7 +15,7 @@ HARD_OF_TEN = 2
 
 
 class Disagreeing(TaskFamily):
-    """fitness = 10·c on an easy instance, 9 − 10·c on a hard one, and a little noise; c: half the rule at x = 1, in 0 … 1.
+    """fitness = 10·c on an easy instance, 9 − 10·c on a hard one, and a little noise; c: half the rule at x = 1.
 
     On average the rule with the largest c wins; of eight instances one or two are hard, and its minimum is the lowest.
     """
