@@ -95,11 +95,14 @@ def defaults(declared: type[TaskFamily]) -> str:
     operators = " ".join(f"`{operator}`" for operator in assumed.operators)
     constants = ", ".join(f"{constant:g}" for constant in assumed.constants)
     target = "no target" if assumed.target is None else f"target {assumed.target:g}"
+    below = declared.failure_below
+    failure = "" if below is None else f", and fail where fitness is below {below:g}"
     return (
         f"Fitness: {declared.fitness_meaning}.\n\n"
         f"A search assumes the operators {operators}, the constants {constants}, {target}, "
-        f"{assumed.training} training and {assumed.validation} validation instances; lists of rules are ranked by "
-        f"{assumed.library} library instances.\n"
+        f"{assumed.training} training, {assumed.validation} validation and {assumed.test} test instances; lists of "
+        f"rules are ranked by {assumed.library} library instances. On unseen instances rules are compared by their "
+        f"{declared.statistic.title}{failure} ([what is said of a rule](../verdicts.md)).\n"
     )
 
 

@@ -40,13 +40,15 @@ def database_url(given: str | None = None) -> str:
 class FoundRule:
     """A rule of a result: the rule, its training fitness, validation fitness and name if it is known.
 
-    validation: aggregate, mean, standard_error and n; None while its job has not validated it yet.
+    validation: aggregate, mean, standard_error and n; None while its job has not validated it yet. test: the same on
+    the test stream, of the reported rule alone.
     """
 
     rule: Rule
     fitness: float | None
     validation: Mapping[str, Any] | None
     known_as: str | None
+    test: Mapping[str, Any] | None = None
 
     def __str__(self) -> str:
         return self.rule.text
@@ -59,6 +61,12 @@ class Result:
     champion: FoundRule | None
     front: tuple[FoundRule, ...]
     raw: Mapping[str, Any]
+
+    @property
+    def reported(self) -> FoundRule | None:
+        """The rule that is best on validation instances, with its fitness on the test stream; None if there is none."""
+        item = self.raw.get("reported") or self.raw.get("best_validated")  # the latter alone in earlier versions
+        return None if item is None else as_found(str(self.raw["task"]), item)
 
     @property
     def job(self) -> str:
@@ -122,7 +130,13 @@ class Evaluation:
 
 def as_found(task: str, item: Mapping[str, Any]) -> FoundRule:
     """A rule from the rule object of a JSON result."""
-    return FoundRule(Rule.parse(item["rule"], task), item["fitness"], item["validation_fitness"], item["known_as"])
+    return FoundRule(
+        Rule.parse(item["rule"], task),
+        item["fitness"],
+        item["validation_fitness"],
+        item["known_as"],
+        item.get("test_fitness"),
+    )
 
 
 def as_result(raw: Mapping[str, Any]) -> Result:

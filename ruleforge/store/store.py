@@ -275,10 +275,7 @@ class Store:
             return known(connection, request, kind)
 
     def create_study(self, study: NewStudy) -> str:
-        """Record a study with its jobs, queued, and return its id; if it is there already, the id that it has.
-
-        Jobs of it that were deleted are then made anew.
-        """
+        """Record a study with its jobs, queued; its id. One that is there keeps it, and gets deleted jobs anew."""
         with self._database.writing(one_at_a_time=True) as connection:
             return studies.create_study(connection, study)
 

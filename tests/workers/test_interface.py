@@ -38,6 +38,10 @@ def test_evolve(small, jobs, undisturbed):
     assert str(result.champion) == result.raw["champion"]["rule"]
     assert result.champion.fitness == max(item.fitness for item in result.front)
     assert result.champion.validation["n"] == 3
+    assert result.champion.test is None
+    assert str(result.reported) == result.raw["reported"]["rule"]
+    assert result.reported.test == result.raw["reported"]["test_fitness"]
+    assert result.reported.validation["aggregate"] == max(item.validation["aggregate"] for item in result.front)
     assert result.history == result.raw["history"]
     with open_store("sqlite:///ruleforge.db", create=False) as store:  # the default, in the current folder
         assert store.job(result.job).result == result.raw
