@@ -10,7 +10,7 @@ from ruleforge.language.rule import Rule
 from workers.interface import FoundRule
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RecordedRule(FoundRule):
     """A rule of the record: with its outcome, and in how many jobs its behaviour was found; `jobs`: the newest ids."""
 
@@ -31,7 +31,7 @@ def as_recorded(raw: Mapping[str, Any]) -> RecordedRule:
         raw["fitness"],
         raw["validation_fitness"],
         raw["known_as"],
-        raw["outcome"],
-        raw["found"],
-        tuple(raw["jobs"]),
+        outcome=raw["outcome"],
+        found=raw["found"],
+        jobs=tuple(raw["jobs"]),
     )
