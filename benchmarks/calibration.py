@@ -28,7 +28,7 @@ from workers.scoring import score_rules
 # Seeds: of the pool of instances, and of the draws from it.
 POOL_SEED, DRAW_SEED = 20260101, 7
 FULL: Mapping[str, Any] = {
-    "pool": {"reward": 500, "supervised": 1000, "correlation": 300},
+    "pool": {"reward": 400, "supervised": 1000, "correlation": 300},
     "draws": 1000,
     "power": 100,
     "parameters": {},

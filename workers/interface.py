@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ class FoundRule:
     fitness: float | None
     validation: Mapping[str, Any] | None
     known_as: str | None
-    test: Mapping[str, Any] | None = None
+    test: Mapping[str, Any] | None = field(default=None, kw_only=True)
 
     def __str__(self) -> str:
         return self.rule.text
@@ -135,7 +135,7 @@ def as_found(task: str, item: Mapping[str, Any]) -> FoundRule:
         item["fitness"],
         item["validation_fitness"],
         item["known_as"],
-        item.get("test_fitness"),
+        test=item.get("test_fitness"),
     )
 
 
