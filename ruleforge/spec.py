@@ -174,7 +174,7 @@ def job_spec(given: Mapping[str, Any]) -> JobSpec:
     check_generation(max(search.population, search.offspring) * search.islands, instances.training)
     if spec.seed + spec.replicates > 2**63:
         last = spec.seed + spec.replicates - 1
-        raise SpecificationError([("/replicates", f"the last seed is expected to be below 2**63, and it is {last}")])
+        raise SpecificationError([("/replicates", f"the last seed is expected to be below 2^63, and it is {last}")])
     budget = spec.budget
     if budget == Budget():
         budget = Budget(evaluations=DEFAULT_EVALUATIONS, target=defaults.target)

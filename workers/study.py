@@ -65,7 +65,6 @@ def study(given: Mapping[str, Any]) -> Study:
             raise SpecificationError([(f"{here}/label", f"expected a text that no other has, and {label!r} came")])
         try:
             configurations[label] = job_spec(_over(common, {k: v for k, v in table.items() if k != "label"}))
-            _refuse_late_seeds(configurations[label])
         except SpecificationError as error:
             raise SpecificationError(
                 [(pointer if CONFIGURATION not in given else here + pointer, said) for pointer, said in error.errors]
@@ -76,13 +75,6 @@ def study(given: Mapping[str, Any]) -> Study:
         raise SpecificationError([("/replicates", sentence)])
     name = common.get("name")
     return Study(name, tuple(configurations.items()))
-
-
-def _refuse_late_seeds(spec: JobSpec) -> None:
-    """The last of the seeds is one of a specification too."""
-    if spec.seed + spec.replicates > 2**63:
-        reason = f"expected {spec.replicates} seeds below 2^63, and they would begin at {spec.seed}"
-        raise SpecificationError([("/seed", reason)])
 
 
 def _over(common: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
