@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -27,7 +28,7 @@ class Slow(Drawing):
     async def _answer(self, question):
         self.begun.append(question)
         await self.allowed.wait()
-        return f"drawing {len(self.begun)}"
+        return json.dumps({"done": f"drawing {len(self.begun)}"})
 
 
 def test_it_goes_on_and_is_begun_once(monkeypatch):
@@ -74,5 +75,40 @@ def test_as_many_as_wait_and_no_more(monkeypatch):
         await slow.close()
         await asyncio.sleep(0)
         assert not slow._asked
+
+    asyncio.run(ask())
+
+
+class Hopeless(Drawing):
+    """Answers the same whenever it is asked, and counts how often that was."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer, self.begun = answer, 0
+
+    async def _answer(self, question):
+        self.begun += 1
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "said", "attempts"),
+    [
+        (None, 500, "ended twice", 2),  # what ends the process is tried once more
+        ('{"failed": "ValueError: no window"}', 500, "no window", 1),
+        ('{"refused": ["/parameters/n_trials", "expected at most 5"]}', 422, "at most 5", 1),
+    ],
+)
+def test_what_can_never_be_drawn_is_answered_so_and_not_tried_again(answer, status, said, attempts):
+    async def ask():
+        hopeless = Hopeless(answer)
+        for _ in range(3):
+            with pytest.raises(Problem) as refused:
+                await hopeless.figure(a_rule("R"), {}, None)
+            assert refused.value.status == status
+            assert said in refused.value.detail
+            assert "Retry-After" not in (refused.value.headers or {})
+        assert hopeless.begun == attempts
+        await hopeless.close()
 
     asyncio.run(ask())
