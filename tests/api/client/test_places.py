@@ -118,8 +118,17 @@ def test_a_study_at_a_service_is_that_of_a_record(here, server, tmp_path):
     assert remote.code == 0
     assert re.match(r"Study [0-9a-f]+: 2 jobs at http", remote.err)
     local = here("study", "study.toml", "--json")
-    same = [{**result, "study": "", "jobs": []} for result in (remote.json, local.json)]
+    same = [
+        {
+            **result,
+            "study": "",
+            "jobs": [],
+            "winners": [{**winner, "job": ""} for winner in result["winners"]],
+        }
+        for result in (remote.json, local.json)
+    ]
     assert same[0] == same[1]
+    assert {winner["job"] for winner in remote.json["winners"]} <= {item["job"] for item in remote.json["jobs"]}
     jobs = here("jobs", "--study", remote.json["study"], "--server", server.url, "--json")
     assert {item["id"] for item in jobs.json["jobs"]} == {item["job"] for item in remote.json["jobs"]}
     assert here("jobs", "--study", remote.json["study"], "--db", server.database, "--json") == jobs

@@ -25,7 +25,7 @@ from tests.api.test_interruption import at_generation, essence
 
 SMALL = {
     "parameters": {"n_trials": 20},
-    "instances": {"training": 2, "validation": 3},
+    "instances": {"training": 2, "validation": 3, "test": 3},
     "search": {"population": 8, "offspring": 8},
 }
 IN_MEMORY = {**SMALL, "db": "sqlite://"}
@@ -33,7 +33,7 @@ MIDDLING = {
     "seed": 8,
     "generations": 20,
     "parameters": {"n_trials": 100},
-    "instances": {"training": 4, "validation": 3},
+    "instances": {"training": 4, "validation": 3, "test": 3},
     "search": {"population": 16, "offspring": 16},
 }
 BEGIN = f"import json, ruleforge\nasked = dict(db='sqlite:///record.db', workers=2, **{MIDDLING!r})\n"
