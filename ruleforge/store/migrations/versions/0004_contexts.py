@@ -168,14 +168,17 @@ def _behaviours() -> None:
         sa.ForeignKeyConstraint(["behaviour"], ["behaviours.number"], name="fk_findings_behaviour_behaviours"),
         sqlite_with_rowid=False,
     )
+    _analyse("jobs", "settings", "rules", "candidates")
     for chunk in _in_chunks(_grouped()):
         op.get_bind().execute(sa.insert(behaviours), chunk)
+    _analyse("behaviours")
     op.execute(
         "INSERT INTO findings (behaviour, job) SELECT DISTINCT behaviours.number, candidates.job FROM candidates "
         "JOIN jobs ON jobs.number = candidates.job JOIN settings ON settings.digest = jobs.context "
         "JOIN rules ON rules.number = candidates.rule "
         "JOIN behaviours ON behaviours.settings = settings.number AND behaviours.behaviour = rules.behaviour"
     )
+    _analyse("findings", "findings_before", "behaviours_before")
     op.execute(
         "UPDATE behaviours SET found = (SELECT count(*) FROM findings WHERE findings.behaviour = behaviours.number)"
     )
@@ -190,6 +193,12 @@ def _behaviours() -> None:
     op.create_index("ix_behaviours_found", "behaviours", ["settings", sa.text("found DESC"), *best])
     named = sa.text("known IS NOT NULL")
     op.create_index("ix_behaviours_known", "behaviours", ["known"], sqlite_where=named, postgresql_where=named)
+
+
+def _analyse(*tables: str) -> None:
+    """Let PostgreSQL see how large these have become: it takes new tables for small ones and reads them row by row."""
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(f"ANALYZE {', '.join(tables)}")
 
 
 def _grouped() -> Iterator[dict[str, Any]]:
@@ -253,10 +262,10 @@ def _of_deleted_jobs(behaviours: sa.Table) -> None:
     connection = op.get_bind()
     left = connection.execute(
         sa.text(
-            "SELECT old.*, rules.text AS simplest_text, rules.known_as, "
-            "old.found - (SELECT count(*) FROM findings_before WHERE findings_before.behaviour = old.number) AS lost "
-            "FROM behaviours_before AS old JOIN rules ON rules.number = old.simplest "
-            "WHERE old.found > (SELECT count(*) FROM findings_before WHERE findings_before.behaviour = old.number) "
+            "SELECT old.*, rules.text AS simplest_text, rules.known_as, old.found - coalesce(kept, 0) AS lost "
+            "FROM behaviours_before AS old JOIN rules ON rules.number = old.simplest LEFT JOIN "
+            "(SELECT behaviour AS counted, count(*) AS kept FROM findings_before GROUP BY behaviour) AS by_jobs "
+            "ON counted = old.number WHERE old.found > coalesce(kept, 0) "
             "ORDER BY old.number"
         )
     ).all()
