@@ -127,8 +127,8 @@ class JobDisplay:
         self._started_with, self._began = job.evaluations, time.monotonic()
         limits = ", ".join(f"{name} {value}" for name, value in spec.budget.model_dump().items() if value is not None)
         verb = "resumed" if job.generation else "started"
-        self.say(f"Job {job.id} {verb}: {spec.task}, seed {spec.seed}, until {limits or 'interrupted'}")
         self._wait_for(f"generation {job.generation}")
+        self.say(f"Job {job.id} {verb}: {spec.task}, seed {spec.seed}, until {limits or 'interrupted'}")
         self._newest = None
         if self._console.is_terminal and self._live is None:
             self._live = Live(

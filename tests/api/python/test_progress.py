@@ -134,7 +134,7 @@ def test_a_notebook_has_one_display_that_changes(tmp_path):
     lines = [line for line in err.splitlines() if line.startswith(("DISPLAY", "UPDATE"))]
     assert [line.partition(" ")[0] for line in lines].count("DISPLAY") == 1
     assert lines[0].startswith("DISPLAY 'Job ")
-    assert any("waiting for generation 1" in line for line in lines)
+    assert any("waiting for generation 0" in line for line in lines)
     assert any("Validating the front" in line and "waiting for validation" in line for line in lines)
     assert "waiting" not in lines[-1]
     assert not any("\\x1b" in line for line in lines)  # a display of text and HTML, not a terminal
